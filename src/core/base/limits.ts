@@ -1,0 +1,52 @@
+/**
+ * Every limit of the server, with a name and a unit, most significant word first.
+ *
+ * What an operator may change has its default here and its value in `server/config`. How limits
+ * relate is asserted at the end, so a change that breaks a relation does not start.
+ */
+import { assert } from "./assert.ts";
+
+/** Longest client frame (`jute.maxbuffer`): itself accepted, one byte more refused. client-protocol 1.1. */
+export const frameBytesMax = 0xfffff;
+/** Shortest frame after the handshake: a request header. */
+export const requestHeaderBytes = 8;
+export const replyHeaderBytes = 16;
+export const statBytes = 68;
+
+/** 2^40 - 1: what fits beside the marker byte in ephemeralOwner. server-semantics 1.4. */
+export const ttlMsMax = 0xff_ffff_ffff;
+
+/**
+ * Highest epoch. A zxid is kept as a JavaScript number, exact below 2^53, so the epoch has 21 bits:
+ * two million elections, one a minute for four years.
+ */
+export const epochMax = 0x1f_ffff;
+export const counterMax = 0xffff_ffff;
+
+export const tickMsDefault = 3000;
+export const sessionTimeoutTicksMin = 2;
+export const sessionTimeoutTicksMax = 20;
+
+export const connectionsPerAddressDefault = 60;
+/** A connection that never sends its ConnectRequest is closed after this. */
+export const sessionlessMsMax = 10_000;
+/** Requests in flight over all connections before reading pauses (`globalOutstandingLimit`). */
+export const outstandingRequestsDefault = 1000;
+/** Reply bytes that one client may leave unread before we stop reading its requests. */
+export const unsentBytesPause = 4 << 20;
+/** Reply and event bytes that one client may leave unread before it is cut off. */
+export const unsentBytesMax = 64 << 20;
+
+/** Depth of a path: the walk up is a loop, so this only bounds the work a 1 MB path can ask for. */
+export const pathBytesMax = frameBytesMax;
+
+/** Bytes of proposals that may wait for one append; beyond it no new request is read. */
+export const appendBytesPause = 16 << 20;
+
+/** Digest history (`hash`): one record each so many zxids, and how many are kept. server-semantics 10.9. */
+export const digestHistoryEvery = 128;
+export const digestHistoryMax = 1024;
+
+assert(requestHeaderBytes < frameBytesMax, "a header fits in a frame");
+assert(unsentBytesPause < unsentBytesMax, "a slow reader is paused before it is cut off");
+assert((epochMax + 1) * 0x1_0000_0000 <= Number.MAX_SAFE_INTEGER + 1, "every zxid is an exact number");

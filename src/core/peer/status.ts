@@ -1,0 +1,123 @@
+/**
+ * Status: one value that says how a peer is, for the four-letter words, the admin endpoint and the
+ * metrics. They read it and own no state; it is made anew when somebody asks.
+ */
+import type { SessionId } from "../base/zxid.ts";
+
+export type ServingMode = "standalone" | "leader" | "follower" | "observer" | "read-only" | "not-serving";
+
+/** A histogram of latencies: counts by power-of-two-ish bucket, cheap enough for every request. */
+export interface LatencySummary {
+  readonly count: number;
+  readonly sumMs: number;
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** Upper bounds (ms) and how many were at or under each, cumulative. */
+  readonly buckets: readonly { readonly leMs: number; readonly count: number }[];
+  quantileMs(q: number): number;
+}
+
+export interface ConnectionStatus {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly secure: boolean;
+  readonly packetsReceived: number;
+  readonly packetsSent: number;
+  /** Requests that wait for their reply. */
+  readonly outstanding: number;
+  /** Null before the session is there. */
+  readonly session: {
+    readonly id: SessionId;
+    readonly timeoutMs: number;
+    /** As in `cons`: NA, SESS, PING, CREA, … */
+    readonly operationLast: string;
+    readonly establishedMs: number;
+    /** -1 before the first. */
+    readonly cxidLast: number;
+    readonly zxidLast: number;
+    /** Monotonic ms. */
+    readonly responseLastMs: number;
+    readonly latencyLastMs: number;
+    readonly latencyMinMs: number;
+    readonly latencyAvgMs: number;
+    readonly latencyMaxMs: number;
+  } | null;
+}
+
+export interface SessionStatus {
+  readonly id: SessionId;
+  readonly timeoutMs: number;
+  /** Wall time at which it will expire if nothing is heard, ms since 1970. */
+  readonly expiresAtMs: number;
+}
+
+/** What costs nothing to know: numbers alone. */
+export interface PeerStatus {
+  readonly mode: ServingMode;
+  readonly serving: boolean;
+  readonly serverId: number;
+  readonly zxidLast: number;
+  readonly znodes: number;
+  readonly ephemerals: number;
+  readonly watches: number;
+  readonly watchPaths: number;
+  readonly watchConnections: number;
+  /** Data and exists watches alone, as `wchs` counts. */
+  readonly watchesData: number;
+  readonly sessions: number;
+  /** Bytes of paths and data. */
+  readonly dataBytes: number;
+  readonly connections: number;
+  readonly outstanding: number;
+  readonly packetsReceived: number;
+  readonly packetsSent: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly uptimeMs: number;
+  readonly latency: LatencySummary;
+  /** Where the time of a request goes. */
+  readonly stages: {
+    readonly read: LatencySummary;
+    readonly write: LatencySummary;
+    /** From a proposal to its durable event. */
+    readonly append: LatencySummary;
+  };
+  readonly requestsByOp: ReadonlyMap<string, number>;
+  readonly events: { created: number; deleted: number; dataChanged: number; childrenChanged: number };
+  readonly connectionsAccepted: number;
+  readonly connectionsRejected: number;
+  readonly connectionsDropped: number;
+  readonly sessionlessExpired: number;
+  readonly sessionsExpired: number;
+  readonly authFailed: number;
+  readonly commits: number;
+  readonly responseBytesLast: number;
+  readonly responseBytesMin: number;
+  readonly responseBytesMax: number;
+  readonly digest: bigint;
+  readonly digestMismatches: number;
+}
+
+/** The lists: made only for the commands that show them. */
+export interface PeerStatusSource {
+  status(): PeerStatus;
+  connections(): ConnectionStatus[];
+  sessions(): SessionStatus[];
+  /** Session to the paths of its ephemerals. */
+  ephemerals(): Map<SessionId, string[]>;
+  /** Session to the paths it watches (data and exists watches). */
+  watchesBySession(): Map<SessionId, string[]>;
+  watchesByPath(): Map<string, SessionId[]>;
+  /** Oldest first. */
+  digests(): { readonly zxid: number; readonly digest: bigint }[];
+  /** Quotas by top-level name, for the quota gauges: limits (-1 for none) and use. */
+  quotas(): {
+    readonly path: string;
+    readonly countLimit: number;
+    readonly bytesLimit: number;
+    readonly count: number;
+    readonly bytes: number;
+  }[];
+  resetStats(): void;
+  resetConnectionStats(): void;
+}

@@ -1,0 +1,77 @@
+/**
+ * Settings: every value the server runs with, already checked. `config.ts` makes one from a file.
+ */
+import type { SyncMode } from "../storage/storage.ts";
+
+export interface ServerSettings {
+  /** Where it came from, for messages: a path, or "defaults". */
+  readonly source: string;
+  /** Text of the file as it was read, for `initial_configuration`; null without one. */
+  readonly sourceText: string | null;
+  readonly dataDir: string;
+  readonly dataLogDir: string;
+  /** -1: no plaintext port. 0: any free one. */
+  readonly clientPort: number;
+  /** Null listens on all addresses. */
+  readonly clientPortAddress: string | null;
+  readonly secureClientPort: number;
+  readonly secureClientPortAddress: string | null;
+  readonly clientPortListenBacklog: number;
+  readonly clientTcpKeepAlive: boolean;
+  readonly tickMs: number;
+  readonly sessionTimeoutMsMin: number;
+  readonly sessionTimeoutMsMax: number;
+  readonly connectionsPerAddressMax: number;
+  readonly connectionsMax: number;
+  readonly outstandingRequestsMax: number;
+  readonly frameBytesMax: number;
+  readonly sessionlessMsMax: number;
+  readonly serverId: number;
+  readonly extendedTypes: boolean;
+  readonly enforceQuota: boolean;
+  readonly skipAcl: boolean;
+  readonly digestEnabled: boolean;
+  readonly closeSessionTxn: boolean;
+  readonly superDigest: string | null;
+  readonly digestAuthEnabled: boolean;
+  /** Schemes of which one is needed; empty: none is. */
+  readonly enforceAuthSchemes: readonly string[];
+  readonly containerCheckMs: number;
+  readonly containerPerMinuteMax: number;
+  readonly containerNeverUsedMs: number;
+  readonly fourLetterWords: "all" | ReadonlySet<string>;
+  readonly readOnlyMode: boolean;
+  readonly sync: SyncMode;
+  readonly logRetainTxns: number;
+  readonly logRetainMs: number;
+  readonly dataDirAutocreate: boolean;
+  readonly fsyncWarningMs: number;
+  readonly admin: {
+    readonly enabled: boolean;
+    readonly address: string;
+    readonly port: number;
+    readonly commandUrl: string;
+  };
+  readonly logFormat: "text" | "json";
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly tls: {
+    readonly keyFile: string;
+    readonly certFile: string;
+    readonly caFile: string | null;
+    readonly clientCert: boolean;
+  } | null;
+  /** The file as key and value pairs with where each came from, for `--print-effective` and the log. */
+  readonly warnings: readonly string[];
+}
+
+/** One thing wrong with a configuration, told so that it can be mended without looking anything up. */
+export interface ConfigProblem {
+  readonly file: string;
+  /** 1-based; 0 when it is about the whole file. */
+  readonly line: number;
+  readonly key: string;
+  readonly found: string;
+  readonly allowed: string;
+  /** The sentence that operators know from Apache ZooKeeper, where there is one. */
+  readonly sentence: string;
+}
