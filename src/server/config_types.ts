@@ -26,7 +26,10 @@ export interface ServerSettings {
   readonly outstandingRequestsMax: number;
   readonly frameBytesMax: number;
   readonly sessionlessMsMax: number;
+  /** What enters session ids (its low 8 bits). */
   readonly serverId: number;
+  /** What `conf` tells: 0 for a standalone server without a myid file, else the same. */
+  readonly serverIdShown: number;
   readonly extendedTypes: boolean;
   readonly enforceQuota: boolean;
   readonly skipAcl: boolean;
@@ -60,8 +63,14 @@ export interface ServerSettings {
     readonly caFile: string | null;
     readonly clientCert: boolean;
   } | null;
-  /** The file as key and value pairs with where each came from, for `--print-effective` and the log. */
+  /** A port of its own for Prometheus, when the file asks for the Prometheus provider. */
+  readonly metrics: { readonly address: string; readonly port: number } | null;
+  /** Classic key to where its value came from (`zoo.cfg:3`, `flag`, `JVMFLAGS`); absent means the default. */
+  readonly origins: ReadonlyMap<string, string>;
+  /** Lines an operator should read once at the start: keys ignored, misspelt or meant for Java. */
   readonly warnings: readonly string[];
+  /** Lines worth an info: what was found and passed over without harm. */
+  readonly notes: readonly string[];
 }
 
 /** One thing wrong with a configuration, told so that it can be mended without looking anything up. */
