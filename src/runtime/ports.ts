@@ -67,11 +67,12 @@ export interface TcpPort {
 export type SqliteValue = null | number | bigint | string | Uint8Array;
 
 /**
- * A prepared statement. Integers come back as numbers, or as bigints where the database was opened
- * with `bigints`; blobs as Uint8Array, text as string. Parameters are positional.
+ * A prepared statement. Integers come back as numbers (those beyond 2^53 must be taken apart in SQL),
+ * blobs as Uint8Array, text as string. Parameters are positional; a bigint goes in as 64 bits.
  */
 export interface SqliteStatement {
-  run(...params: SqliteValue[]): void;
+  /** Returns the number of rows that were changed. */
+  run(...params: SqliteValue[]): number;
   /** The first row as an array of columns, or undefined. */
   get(...params: SqliteValue[]): SqliteValue[] | undefined;
   all(...params: SqliteValue[]): SqliteValue[][];
@@ -91,7 +92,7 @@ export interface SqliteOpenOptions {
   readonly mustExist: boolean;
 }
 
-/** Every failure of SQLite, with the library's own code name (`SQLITE_FULL`, `SQLITE_BUSY`, `SQLITE_CORRUPT`, `SQLITE_NOTADB`, …). */
+/** Every failure of SQLite, with the library's own name of the primary code (`SQLITE_FULL`, `SQLITE_BUSY`, `SQLITE_CORRUPT`, `SQLITE_NOTADB`, …). */
 export class SqliteError extends Error {
   override readonly name = "SqliteError";
   readonly code: string;

@@ -1,0 +1,81 @@
+/**
+ * Files: the blocking calls of `node:fs`, which both runtimes have.
+ *
+ * Used at start, at the end and in the worker, never between two requests. What must survive a power
+ * cut goes through `writeAtomic`, or is followed by `syncFile` and `syncDirectory`: a name is durable
+ * only once its directory was synced.
+ */
+import * as fs from "node:fs";
+import { dirname, resolve } from "node:path";
+import { systemCodeOf } from "../ports.ts";
+import type { FileInfo, FilesPort } from "../ports.ts";
+
+function sync(path: string): void {
+  const fd = fs.openSync(path, "r");
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function unlessMissing<T>(call: () => T): T | null {
+  try {
+    return call();
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function writeAtomic(path: string, bytes: Uint8Array | string): void {
+  const temporary = `${path}.new`;
+  try {
+    const fd = fs.openSync(temporary, "w");
+    try {
+      fs.writeFileSync(fd, bytes);
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(temporary, path);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error;
+  }
+  sync(dirname(path));
+}
+
+function info(path: string): FileInfo | null {
+  return unlessMissing(() => {
+    const stat = fs.statSync(path);
+    return { bytes: stat.size, isDirectory: stat.isDirectory(), modifiedMs: stat.mtimeMs };
+  });
+}
+
+function freeBytes(path: string): number | null {
+  try {
+    const stat = fs.statfsSync(path);
+    return Number(stat.bavail) * Number(stat.bsize);
+  } catch {
+    // Not every file system tells; the number is only ever shown.
+    return null;
+  }
+}
+
+export const files: FilesPort = {
+  readText: (path) => fs.readFileSync(path, "utf8"),
+  readTextMaybe: (path) => unlessMissing(() => fs.readFileSync(path, "utf8")),
+  read: (path) => new Uint8Array(fs.readFileSync(path)),
+  writeAtomic,
+  write: (path, bytes) => fs.writeFileSync(path, bytes),
+  makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true }),
+  list: (path) => fs.readdirSync(path).sort(),
+  info,
+  remove: (path) => fs.rmSync(path, { recursive: true, force: true }),
+  rename: (from, to) => fs.renameSync(from, to),
+  syncDirectory: sync,
+  syncFile: sync,
+  absolute: (path) => resolve(path),
+  freeBytes,
+};
