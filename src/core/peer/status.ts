@@ -2,20 +2,12 @@
  * Status: one value that says how a peer is, for the four-letter words, the admin endpoint and the
  * metrics. They read it and own no state; it is made anew when somebody asks.
  */
+import type { LatencySummary } from "../base/histogram.ts";
 import type { SessionId } from "../base/zxid.ts";
 
-export type ServingMode = "standalone" | "leader" | "follower" | "observer" | "read-only" | "not-serving";
+export type { LatencySummary };
 
-/** A histogram of latencies: counts by power-of-two-ish bucket, cheap enough for every request. */
-export interface LatencySummary {
-  readonly count: number;
-  readonly sumMs: number;
-  readonly minMs: number;
-  readonly maxMs: number;
-  /** Upper bounds (ms) and how many were at or under each, cumulative. */
-  readonly buckets: readonly { readonly leMs: number; readonly count: number }[];
-  quantileMs(q: number): number;
-}
+export type ServingMode = "standalone" | "leader" | "follower" | "observer" | "read-only" | "not-serving";
 
 export interface ConnectionStatus {
   readonly remoteAddress: string;
