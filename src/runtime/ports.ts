@@ -28,6 +28,7 @@ export interface TcpSocket {
    * closes. Never blocks: what the kernel does not take waits, and `unsentBytes` tells how much.
    */
   write(bytes: Uint8Array, done?: () => void): void;
+  /** When this is 0 right after `write`, the kernel has the bytes and the array is free at once. */
   readonly unsentBytes: number;
   pause(): void;
   resume(): void;
@@ -51,6 +52,16 @@ export interface TcpListenOptions {
   readonly keepAlive: boolean;
   /** PEM texts; absent is plaintext. */
   readonly tls?: { readonly key: string; readonly cert: string; readonly ca?: string; readonly clientCert: boolean };
+}
+
+/** A failure to listen or to connect; `code` is the system's (EADDRINUSE, ECONNREFUSED, …), "" when there is none. */
+export class TcpError extends Error {
+  override readonly name = "TcpError";
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
 }
 
 export interface TcpPort {
@@ -234,9 +245,12 @@ export interface HttpServer {
 }
 
 export interface HttpPort {
-  /** Serves a fetch-style handler. Rejects with the system's code when the port is taken. */
+  /**
+   * Serves a fetch-style handler. Rejects with a TcpError that has the system's code when the port
+   * is taken. A request body above `bodyBytesMax` (1 MiB when absent) is answered with 413.
+   */
   serve(
-    options: { readonly host: string; readonly port: number },
+    options: { readonly host: string; readonly port: number; readonly bodyBytesMax?: number },
     handler: (request: Request) => Response | Promise<Response>,
   ): Promise<HttpServer>;
 }
