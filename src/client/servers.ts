@@ -1,0 +1,71 @@
+/**
+ * Connect strings: `host[:port][,host[:port]…][/chroot]`, and paths with a chroot in front.
+ *
+ * A chroot is purely the client's idea (client-protocol 4.3): it is put before each path that leaves
+ * and taken off each path that comes back. A server never learns of it.
+ */
+import { portDefault } from "./limits.ts";
+import { pathProblem } from "./paths.ts";
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ConnectString {
+  readonly servers: readonly ServerAddress[];
+  /** "" without one, else `/a/b`. */
+  readonly chroot: string;
+}
+
+export class ConnectStringError extends Error {
+  override readonly name = "ConnectStringError";
+}
+
+export function parseConnectString(text: string): ConnectString {
+  const slash = text.indexOf("/");
+  const hostsText = slash < 0 ? text : text.slice(0, slash);
+  const chrootText = slash < 0 ? "" : text.slice(slash);
+  const chroot = chrootText === "/" ? "" : chrootText;
+  const problem = chroot === "" ? null : pathProblem(chroot);
+  if (problem !== null) throw new ConnectStringError(`Cannot use chroot "${chroot}": ${problem}`);
+  const servers = hostsText.split(",").map((part) => part.trim()).filter((part) => part !== "").map(
+    parseServer,
+  );
+  if (servers.length === 0) {
+    throw new ConnectStringError(
+      `Cannot use servers "${text}": no host in it, expected host:port[,host:port…][/chroot]`,
+    );
+  }
+  return { servers, chroot };
+}
+
+function parseServer(text: string): ServerAddress {
+  // Brackets are needed around an IPv6 address, or its last group could be meant as a port.
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = match?.[3] === undefined ? portDefault : Number(match[3]);
+  if (host === undefined || port < 1 || port > 65535) {
+    throw new ConnectStringError(
+      `Cannot use server "${text}": expected host:port with a port of 1 to 65535, and an IPv6 address in [brackets]`,
+    );
+  }
+  return { host, port };
+}
+
+export function serverText({ host, port }: ServerAddress): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** What the server calls `path`. */
+export function pathOnServer(chroot: string, path: string): string {
+  if (chroot === "") return path;
+  return path === "/" ? chroot : chroot + path;
+}
+
+/** What the caller calls a path of the server. Outside the chroot there is no such name: it stays as it is. */
+export function pathOfCaller(chroot: string, path: string): string {
+  if (chroot === "" || !path.startsWith(chroot)) return path;
+  if (path.length === chroot.length) return "/";
+  return path.charCodeAt(chroot.length) === 0x2f ? path.slice(chroot.length) : path;
+}
