@@ -206,8 +206,8 @@ export function replyLine(request: Request, frame: Uint8Array, facts: Facts): st
     facts.alive.delete(request.path);
   }
   let line = `reply to ${opName(request.op)} xid=${xid} zxid=${zxid} err=${err}`;
-  // After an error only multiRead and sasl have a body; theirs is compared as bytes.
-  if (err === 0) line += ` ${bodyText(request, r, facts)}`;
+  // After an error only multiRead and sasl have a body; sasl's is compared as bytes.
+  if (err === 0 || (request.op === OpCode.MultiRead && r.left > 0)) line += ` ${bodyText(request, r, facts)}`;
   if (r.failed) return `${line} CUT SHORT ${hexOf(frame.subarray(0, 200))}`;
   if (r.left > 0) line += ` FURTHER BYTES ${hexOf(frame.subarray(r.at, r.at + 200))}`;
   return line;
