@@ -51,7 +51,12 @@ export interface TcpListenOptions {
   readonly backlog: number;
   readonly keepAlive: boolean;
   /** PEM texts; absent is plaintext. */
-  readonly tls?: { readonly key: string; readonly cert: string; readonly ca?: string; readonly clientCert: boolean };
+  readonly tls?: {
+    readonly key: string;
+    readonly cert: string;
+    readonly ca?: string;
+    readonly clientCert: boolean;
+  };
 }
 
 /** A failure to listen or to connect; `code` is the system's (EADDRINUSE, ECONNREFUSED, …), "" when there is none. */
@@ -188,7 +193,11 @@ export interface ProcessPort {
   readonly info: ProcessInfo;
   /** Resident bytes of the whole process. */
   residentBytes(): number;
-  memory(): { readonly residentBytes: number; readonly heapUsedBytes: number; readonly heapTotalBytes: number };
+  memory(): {
+    readonly residentBytes: number;
+    readonly heapUsedBytes: number;
+    readonly heapTotalBytes: number;
+  };
   cpuSeconds(): number;
   /** Open file descriptors and their limit; -1 where it cannot be told. */
   fileDescriptors(): { readonly open: number; readonly max: number };

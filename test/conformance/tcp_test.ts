@@ -216,11 +216,12 @@ test("a reader that stops makes unsentBytes grow, and drained comes once all has
     assert.equal(told.byteCount, 0, "paused before anything arrived");
     await sleep(50);
     assert.ok(dones < written, "a write that waits is not done");
-    assert.equal(server.told.drainedCount, 0);
+    // On the way here the kernel may have caught up, as its buffers grew.
+    const before = server.told.drainedCount;
     let unsentAtDrained = -1;
     server.told.onDrained = () => unsentAtDrained = server.socket.unsentBytes;
     socket.resume();
-    await until("drained", () => server.told.drainedCount === 1);
+    await until("drained", () => server.told.drainedCount === before + 1);
     assert.equal(unsentAtDrained, 0);
     assert.equal(dones, written);
     await until("all arrived", () => told.byteCount === written * piece.length);
@@ -230,8 +231,9 @@ test("a reader that stops makes unsentBytes grow, and drained comes once all has
       server.socket.write(piece);
       if (turn % 16 === 15) await sleep(1);
     }
+    const beforeAgain = server.told.drainedCount;
     socket.resume();
-    await until("drained again", () => server.told.drainedCount === 2);
+    await until("drained again", () => server.told.drainedCount === beforeAgain + 1);
     socket.destroy();
     await until("closed", () => told.closedCount === 1);
   });
@@ -389,7 +391,8 @@ test("an address that is not ours is refused with its code", async () => {
     tcp.listen({ ...plain, host: "192.0.2.1" }, () => new TcpRecorder()),
     (error: unknown) => {
       assert.ok(error instanceof TcpError);
-      assert.equal(error.code, "EADDRNOTAVAIL");
+      assert.ok(["EADDRNOTAVAIL", "EINVAL"].includes(error.code), error.code);
+      assert.match(error.message, /^Cannot listen on 192.0.2.1:0: .*this machine/);
       return true;
     },
   );
@@ -477,7 +480,8 @@ async function silentPort(): Promise<{ host: string; port: number; close(): void
   const port = await new Promise<number>((resolve) =>
     child.stdout.once("data", (text) => resolve(Number(String(text))))
   );
-  const fillers = Array.from({ length: 8 }, () => nodeNet.connect(port, host).on("error", () => {}));
+  // Bun has no say in the queue's length: it is 512.
+  const fillers = Array.from({ length: 600 }, () => nodeNet.connect(port, host).on("error", () => {}));
   await sleep(100);
   return {
     host,
@@ -517,29 +521,15 @@ test("2,000 sockets are written to in one turn", async () => {
 
 function certificate(): { key: string; cert: string } | null {
   const directory = mkdtempSync(join(tmpdir(), "zoolet-tls-"));
+  const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];
+  const args =
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost " +
+    `-addext subjectAltName=IP:127.0.0.1,DNS:localhost -keyout ${key} -out ${cert}`;
   try {
-    const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];
-    execFileSync("openssl", [
-      "req",
-      "-x509",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:prime256v1",
-      "-nodes",
-      "-days",
-      "2",
-      "-subj",
-      "/CN=localhost",
-      "-addext",
-      "subjectAltName=IP:127.0.0.1,DNS:localhost",
-      "-keyout",
-      key,
-      "-out",
-      cert,
-    ], { stdio: "ignore", timeout: 20_000 });
+    execFileSync("openssl", args.split(" "), { stdio: "ignore", timeout: 20_000 });
     return { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
   } catch {
+    // No openssl here: these tests are skipped.
     return null;
   } finally {
     rmSync(directory, { recursive: true });
@@ -554,7 +544,8 @@ test(
   async () => {
     if (pair === null) return;
     await withListener(echo, async ({ listener, accepted }) => {
-      const client = nodeTls.connect({ host, port: listener.port, ca: pair.cert, allowHalfOpen: true });
+      const how = { host, port: listener.port, ca: pair.cert, allowHalfOpen: true };
+      const client = nodeTls.connect(how);
       let received = 0;
       let closed = false;
       client.on("data", (bytes: Uint8Array) => received += bytes.length);
@@ -590,6 +581,7 @@ test("a listener that wants client certificates takes the known and refuses the 
     let plainClosed = false;
     plainText.on("error", () => {});
     plainText.on("close", () => plainClosed = true);
+    plainText.resume();
     plainText.write("GET / HTTP/1.0\r\n\r\n");
     await until("plain text is refused", () => plainClosed);
     assert.equal(accepted.filter(({ told }) => told.byteCount > 0).length, 0);
@@ -619,4 +611,12 @@ test("a TLS key that is none is refused with a message", async () => {
     tcp.listen(options, () => new TcpRecorder()),
     /^TcpError: Cannot use the TLS key and certificate/,
   );
+});
+
+test("a TLS certificate for another key is refused with a message", { skip: pair === null }, async () => {
+  if (pair === null) return;
+  const other = certificate();
+  assert.ok(other !== null);
+  const options: TcpListenOptions = { ...plain, tls: { key: other.key, cert: pair.cert, clientCert: false } };
+  await assert.rejects(tcp.listen(options, () => new TcpRecorder()), /the certificate is for another key/);
 });

@@ -43,6 +43,7 @@ async function listen(
     server.listen({
       port: options.port,
       ...(options.host === null ? {} : { host: options.host }),
+      // Bun has no say in it: its queue holds 512.
       ...(options.backlog > 0 ? { backlog: options.backlog } : {}),
     }, resolve);
   });
@@ -72,7 +73,13 @@ async function tlsServer(
 ): Promise<net.Server> {
   // Imported here so that a server without TLS does not load it.
   const { createServer } = await import("node:tls");
+  const { createPrivateKey, X509Certificate } = await import("node:crypto");
   try {
+    // Deno's `createServer` takes any text and then fails each handshake, so it is looked at first.
+    if (!new X509Certificate(options.cert).checkPrivateKey(createPrivateKey(options.key))) {
+      throw new Error("the certificate is for another key");
+    }
+    if (options.ca !== undefined) new X509Certificate(options.ca);
     const server = createServer({
       allowHalfOpen: true,
       key: options.key,
@@ -242,6 +249,8 @@ function plainAddress(address: string): string {
 const advice: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is taken; stop the process that has it or choose another port",
   EADDRNOTAVAIL: "this machine has no such address; use one of its own or leave the host out",
+  // Deno's word for EADDRNOTAVAIL.
+  EINVAL: "the system refuses the address; use one of this machine's own or leave the host out",
   EACCES: "not permitted; ports below 1024 need a privilege",
   ENOTFOUND: "no such host name; check the spelling and the name service",
   ECONNREFUSED: "nobody listens there",

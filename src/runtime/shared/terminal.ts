@@ -4,10 +4,10 @@
  * Piped or typed, every line is delivered once and in order, however many arrive in one piece;
  * after the last one each question is answered with null. (`question` of `node:readline/promises`
  * drops the lines that come while nobody asks, so lines are queued here.) On a terminal there are
- * history and completion, and what is printed while a question waits appears above it.
+ * history and completion, and what is printed while a question waits appears above it. Readline is
+ * loaded at the first question: a server asks none.
  */
 import nodeProcess from "node:process";
-import readline from "node:readline";
 import type { Interface } from "node:readline";
 import type { TerminalPort } from "../ports.ts";
 
@@ -31,15 +31,15 @@ export interface PrintingTerminal extends TerminalPort {
 }
 
 export const terminal: PrintingTerminal = {
-  question(prompt) {
+  async question(prompt) {
+    const input = ended ? null : opened ?? await open();
     const line = lines.shift();
     if (line !== undefined) {
-      if (lines.length === 0) opened?.resume();
-      return Promise.resolve(line);
+      if (lines.length === 0 && !ended) input?.resume();
+      return line;
     }
-    if (ended) return Promise.resolve(null);
-    const input = open();
-    return new Promise((resolve) => {
+    if (input === null || ended) return null;
+    return await new Promise((resolve) => {
       asking = (answer) => {
         asking = null;
         resolve(answer);
@@ -62,8 +62,8 @@ export const terminal: PrintingTerminal = {
   },
   printAround(print) {
     if (opened === null || asking === null || !isInteractive()) return print();
-    readline.cursorTo(nodeProcess.stdout, 0);
-    readline.clearScreenDown(nodeProcess.stdout);
+    // To the first column, and clear to the end of the screen.
+    nodeProcess.stdout.write("\r\x1b[J");
     print();
     opened.prompt(true);
   },
@@ -73,10 +73,10 @@ function isInteractive(): boolean {
   return nodeProcess.stdin.isTTY === true && nodeProcess.stdout.isTTY === true;
 }
 
-function open(): Interface {
-  if (opened !== null) return opened;
+async function open(): Promise<Interface> {
+  const { createInterface } = await import("node:readline");
   const interactive = isInteractive();
-  const input = readline.createInterface({
+  const input = createInterface({
     input: nodeProcess.stdin,
     ...(interactive ? { output: nodeProcess.stdout } : {}),
     terminal: interactive,
