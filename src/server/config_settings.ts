@@ -1,0 +1,350 @@
+/**
+ * Settings: from resolved values to the one record the server runs with.
+ *
+ * Here the keys meet: what is derived from another (session timeouts from ticks), what contradicts
+ * another (an address without its port), and where this server differs from Apache on purpose (TTL
+ * nodes on, the admin endpoint on loopback).
+ *
+ * Always true: with no problem in the report the settings are complete and agree with each other.
+ */
+import * as limits from "../core/base/limits.ts";
+import { systemCodeOf } from "../runtime/ports.ts";
+import { keys } from "./config_keys.ts";
+import { ensembleOf } from "./config_ensemble.ts";
+import { type Place, placeText, type Report } from "./config_report.ts";
+import type { Resolved } from "./config_resolve.ts";
+import type { ConfigFiles } from "./config_source.ts";
+import { tlsOf } from "./config_tls.ts";
+import type { ServerSettings } from "./config_types.ts";
+
+/** Session ids carry the low 8 bits of the id, and 0xff marks a TTL node. server-semantics 1.4. */
+const serverIdExtendedMax = 254;
+
+export const fourLetterWordsKnown: readonly string[] = [
+  ..."conf cons crst dirs dump envi gtmk hash isro mntr ruok srst srvr stat stmk wchc wchp wchs".split(" "),
+];
+
+export function buildSettings(
+  files: ConfigFiles,
+  from: { readonly source: string; readonly sourceText: string | null },
+  resolved: Resolved,
+  report: Report,
+): ServerSettings {
+  const whole: Place = { file: from.source, line: 0 };
+  const origins = resolved.origins();
+  const dirs = directories(files, resolved, whole, report);
+  const membership = ensembleOf(files, resolved, dirs.dataDir, whole, report);
+  const standard = <K extends keyof typeof keys>(key: K): string => keys[key].standard;
+  const numberOf = (key: keyof typeof keys, value: number | undefined): number =>
+    value ?? Number(standard(key));
+
+  const clientPort = resolved.get("clientPort") ?? membership.client?.port ?? -1;
+  const secureClientPort = resolved.get("secureClientPort") ?? membership.secureClient?.port ?? -1;
+  const clientHost = membership.client?.host ?? null;
+  if (!resolved.isSet("clientPort") && membership.client !== null) {
+    origins.set("clientPort", placeText(membership.place ?? whole));
+  }
+  portsAgree(resolved, { clientPort, secureClientPort, reason: membership.reason }, whole, report);
+
+  const tickMs = numberOf("tickTime", resolved.get("tickTime"));
+  const minGiven = resolved.get("minSessionTimeout") ?? -1;
+  const maxGiven = resolved.get("maxSessionTimeout") ?? -1;
+  const sessionTimeoutMsMin = minGiven === -1 ? tickMs * limits.sessionTimeoutTicksMin : minGiven;
+  const sessionTimeoutMsMax = maxGiven === -1 ? tickMs * limits.sessionTimeoutTicksMax : maxGiven;
+  if (sessionTimeoutMsMin > sessionTimeoutMsMax) {
+    const key = minGiven === -1 ? "maxSessionTimeout" : "minSessionTimeout";
+    report.problem(
+      resolved.placeOf(key, whole),
+      key,
+      `${sessionTimeoutMsMin} ms to ${sessionTimeoutMsMax} ms`,
+      "a shortest timeout that is not above the longest (they are 2 and 20 ticks when not set)",
+      "minSessionTimeout must not be larger than maxSessionTimeout",
+    );
+  }
+
+  const tls = secureClientPort === -1 ? null : tlsOf(files, resolved, whole, report);
+  if (secureClientPort === -1 && resolved.isSet("ssl.keyStore.location")) {
+    const place = resolved.placeOf("ssl.keyStore.location", whole);
+    report.warn(place, "a certificate is set but no secureClientPort, so nothing uses it");
+  }
+  const serverId = resolved.get("zoolet.serverId") ?? membership.id;
+  const admin = {
+    enabled: resolved.get("admin.enableServer") ?? true,
+    address: resolved.get("admin.serverAddress") ?? standard("admin.serverAddress"),
+    port: numberOf("admin.serverPort", resolved.get("admin.serverPort")),
+    commandUrl: (resolved.get("admin.commandURL") ?? standard("admin.commandURL")).replace(/\/+$/, ""),
+  };
+  const clientPortAddress = wildcardAsNull(resolved.get("clientPortAddress") ?? clientHost);
+  if (admin.enabled && collides(admin, { address: clientPortAddress, port: clientPort })) {
+    const found = `${admin.port}, which clientPort has too`;
+    report.problem(
+      resolved.placeOf("admin.serverPort", whole),
+      "admin.serverPort",
+      found,
+      "a port of its own",
+    );
+  }
+
+  const readOnlyMode = resolved.get("readonlymode.enabled") ?? false;
+  return {
+    source: from.source,
+    sourceText: from.sourceText,
+    ...dirs,
+    clientPort,
+    clientPortAddress,
+    secureClientPort,
+    secureClientPortAddress: wildcardAsNull(
+      resolved.get("secureClientPortAddress") ?? membership.secureClient?.host ?? null,
+    ),
+    clientPortListenBacklog: numberOf("clientPortListenBacklog", resolved.get("clientPortListenBacklog")),
+    clientTcpKeepAlive: resolved.get("clientTcpKeepAlive") ?? false,
+    tickMs,
+    sessionTimeoutMsMin,
+    sessionTimeoutMsMax,
+    connectionsPerAddressMax: numberOf("maxClientCnxns", resolved.get("maxClientCnxns")),
+    connectionsMax: numberOf("maxCnxns", resolved.get("maxCnxns")),
+    outstandingRequestsMax: numberOf("globalOutstandingLimit", resolved.get("globalOutstandingLimit")),
+    frameBytesMax: numberOf("jute.maxbuffer", resolved.get("jute.maxbuffer")),
+    sessionlessMsMax: numberOf("nio.sessionlessCnxnTimeout", resolved.get("nio.sessionlessCnxnTimeout")),
+    serverId: serverId ?? 1,
+    serverIdShown: serverId ?? 0,
+    extendedTypes: extendedTypes(resolved, serverId ?? 1, whole, report),
+    enforceQuota: resolved.get("enforceQuota") ?? false,
+    skipAcl: actingWord(resolved, "skipACL", "yes", report),
+    digestEnabled: resolved.get("digest.enabled") ?? true,
+    closeSessionTxn: resolved.get("closeSessionTxn.enabled") ?? true,
+    ...authentication(resolved, whole, report),
+    containerCheckMs: numberOf(
+      "znode.container.checkIntervalMs",
+      resolved.get("znode.container.checkIntervalMs"),
+    ),
+    containerPerMinuteMax: numberOf(
+      "znode.container.maxPerMinute",
+      resolved.get("znode.container.maxPerMinute"),
+    ),
+    containerNeverUsedMs: numberOf(
+      "znode.container.maxNeverUsedIntervalMs",
+      resolved.get("znode.container.maxNeverUsedIntervalMs"),
+    ),
+    fourLetterWords: fourLetterWords(resolved, readOnlyMode, report),
+    readOnlyMode,
+    sync: syncMode(resolved, origins, report),
+    logRetainTxns: numberOf("zoolet.logRetainTxns", resolved.get("zoolet.logRetainTxns")),
+    logRetainMs: numberOf("zoolet.logRetainMs", resolved.get("zoolet.logRetainMs")),
+    dataDirAutocreate: resolved.get("datadir.autocreate") ?? true,
+    fsyncWarningMs: numberOf("fsync.warningthresholdms", resolved.get("fsync.warningthresholdms")),
+    admin,
+    logFormat: resolved.get("zoolet.log.format") ?? "text",
+    logLevel: resolved.get("zoolet.log.level") ?? "info",
+    tls,
+    metrics: metrics(resolved),
+    origins,
+    warnings: report.warnings,
+    notes: report.notes,
+  };
+}
+
+function directories(
+  files: ConfigFiles,
+  resolved: Resolved,
+  whole: Place,
+  report: Report,
+): { dataDir: string; dataLogDir: string } {
+  if (!resolved.isSet("dataDir")) {
+    report.problem(whole, "dataDir", "", "the directory to keep the data in", "dataDir is not set");
+  }
+  const absolute = (key: "dataDir" | "dataLogDir"): string | null => {
+    const path = resolved.get(key);
+    if (path === undefined) return null;
+    const written = resolved.written(key);
+    const relative = !path.startsWith("/") && !path.startsWith("\\") && !/^[A-Za-z]:[\\/]/.test(path);
+    if (relative && !path.startsWith(".") && (written?.via === "classic" || written?.via === "toml")) {
+      report.warn(written, `${path} is relative. Prepend ./ to indicate that you're sure!`);
+    }
+    const full = files.absolute(path);
+    if (isFile(files, full)) {
+      report.problem(resolved.placeOf(key, whole), key, path, "a directory; this is a file");
+    }
+    return full;
+  };
+  const dataDir = absolute("dataDir") ?? "";
+  return { dataDir, dataLogDir: absolute("dataLogDir") ?? dataDir };
+}
+
+/** What cannot be looked at is left to the start, which says why it cannot be used. */
+function isFile(files: ConfigFiles, path: string): boolean {
+  try {
+    return files.info(path)?.isDirectory === false;
+  } catch (error) {
+    if (systemCodeOf(error) === "") throw error;
+    return false;
+  }
+}
+
+function portsAgree(
+  resolved: Resolved,
+  ports: { readonly clientPort: number; readonly secureClientPort: number; readonly reason: string },
+  whole: Place,
+  report: Report,
+): void {
+  const { clientPort, secureClientPort } = ports;
+  for (
+    const [addressKey, portKey, port] of [
+      ["clientPortAddress", "clientPort", clientPort],
+      ["secureClientPortAddress", "secureClientPort", secureClientPort],
+    ] as const
+  ) {
+    if (!resolved.isSet(addressKey) || port !== -1 || resolved.isSet(portKey)) continue;
+    const sentence = `${addressKey} is set but ${portKey} is not set`;
+    const found = `an address without ${portKey}`;
+    report.problem(resolved.placeOf(addressKey, whole), addressKey, found, `${portKey} beside it`, sentence);
+  }
+  const wrong = resolved.isSet("clientPort") || resolved.isSet("secureClientPort");
+  if (clientPort === -1 && secureClientPort === -1 && !wrong && ports.reason !== "ensemble") {
+    const why = ports.reason === "" ? "" : ` (${ports.reason})`;
+    const allowed = `a port for clients, as in clientPort=2181${why}`;
+    report.problem(whole, "clientPort", "", allowed, "clientPort is not set");
+  } else if (clientPort === -1 && secureClientPort !== -1) {
+    report.note(whole, "clientPort is not set: there is TLS alone");
+  }
+  if (clientPort > 0 && clientPort === secureClientPort) {
+    const place = resolved.placeOf("secureClientPort", whole);
+    report.problem(place, "secureClientPort", `${clientPort}, which clientPort has too`, "a port of its own");
+  }
+}
+
+function collides(
+  a: { address: string; port: number },
+  b: { address: string | null; port: number },
+): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  const own = wildcardAsNull(a.address);
+  return own === null || b.address === null || own === b.address;
+}
+
+/** 0.0.0.0 is how `;2181` is written out; it means every address, those of IPv6 too. */
+function wildcardAsNull(address: string | null): string | null {
+  return address === "0.0.0.0" || address === "::" ? null : address;
+}
+
+function extendedTypes(resolved: Resolved, serverId: number, whole: Place, report: Report): boolean {
+  const asked = resolved.get("extendedTypesEnabled");
+  if (asked === false || serverId <= serverIdExtendedMax) return asked ?? true;
+  if (asked === undefined) {
+    // On is our default, not the operator's wish: a file that Apache starts has to start here.
+    report.warn(whole, `server id ${serverId} is above ${serverIdExtendedMax}, so TTL nodes are off`);
+    return false;
+  }
+  report.problem(
+    resolved.placeOf("extendedTypesEnabled", whole),
+    "extendedTypesEnabled",
+    `true with server id ${serverId}`,
+    `a server id up to ${serverIdExtendedMax}, or extendedTypesEnabled=false`,
+    "extendedTypesEnabled is true but Server ID is too large. Cannot be larger than 254",
+  );
+  return false;
+}
+
+/** A switch where Apache looks for one exact word and takes every other one for its opposite. */
+function actingWord(
+  resolved: Resolved,
+  key: "skipACL" | "forceSync",
+  word: "yes" | "no",
+  report: Report,
+): boolean {
+  const value = resolved.get(key);
+  if (value === word) return true;
+  const written = resolved.written(key);
+  if (value !== undefined && written !== null && value !== "yes" && value !== "no") {
+    report.warn(
+      written,
+      `${key}=${JSON.stringify(value)} does nothing, as in Apache: only the word ${word} acts`,
+    );
+  }
+  return false;
+}
+
+function syncMode(resolved: Resolved, origins: Map<string, string>, report: Report): ServerSettings["sync"] {
+  const own = resolved.get("zoolet.sync");
+  const off = actingWord(resolved, "forceSync", "no", report);
+  if (own !== undefined) return own;
+  if (!off) return "full";
+  const written = resolved.written("forceSync");
+  if (written !== null) origins.set("zoolet.sync", placeText(written));
+  return "off";
+}
+
+function fourLetterWords(
+  resolved: Resolved,
+  readOnlyMode: boolean,
+  report: Report,
+): "all" | ReadonlySet<string> {
+  const key = "4lw.commands.whitelist";
+  const listed = resolved.get(key) ?? [];
+  if (listed.includes("*")) return "all";
+  const written = resolved.written(key);
+  const strange = listed.filter((word) => !fourLetterWordsKnown.includes(word));
+  if (strange.length > 0 && written !== null) {
+    const some = strange.slice(0, 5).map((word) => JSON.stringify(word)).join(", ");
+    report.warn(written, `${some} in the list of four-letter words: there is no such word`);
+  }
+  return new Set(["srvr", ...(readOnlyMode ? ["isro"] : []), ...listed]);
+}
+
+function authentication(
+  resolved: Resolved,
+  whole: Place,
+  report: Report,
+): Pick<ServerSettings, "superDigest" | "digestAuthEnabled" | "enforceAuthSchemes"> {
+  const digestAuthEnabled = resolved.get("DigestAuthenticationProvider.enabled") ?? true;
+  const superKey = "DigestAuthenticationProvider.superDigest";
+  const superDigest = resolved.get(superKey) ?? null;
+  const superPlace = resolved.placeOf(superKey, whole);
+  if (superDigest !== null && !/:[A-Za-z0-9+/]{27}=$/.test(superDigest)) {
+    // The password itself is what people put here, and then nobody is ever super.
+    report.warn(superPlace, `${superKey} does not end in the base64 of a SHA-1, so no password can match it`);
+  }
+  if (superDigest !== null && !digestAuthEnabled) {
+    report.warn(superPlace, `${superKey} is of no use while DigestAuthenticationProvider.enabled is false`);
+  }
+
+  for (const one of resolved.family("authProvider.")) {
+    const name = String(one.value);
+    if (/\.(IP|Digest|X509)AuthenticationProvider$/.test(name)) continue;
+    report.warn(
+      one,
+      `Problems loading ${name.slice(0, 80)}: authentication by Java classes is not offered here`,
+    );
+  }
+
+  const schemes = resolved.get("enforce.auth.schemes") ?? [];
+  const place = resolved.placeOf("enforce.auth.schemes", resolved.placeOf("enforce.auth.enabled", whole));
+  const typed = resolved.written("enforce.auth.schemes")?.via === "toml";
+  const enforced = resolved.get("enforce.auth.enabled") ?? (typed && schemes.length > 0);
+  if (!enforced) {
+    if (schemes.length > 0 && !typed) {
+      report.warn(place, "enforce.auth.schemes does nothing without enforce.auth.enabled=true");
+    }
+    return { superDigest, digestAuthEnabled, enforceAuthSchemes: [] };
+  }
+  const offered = digestAuthEnabled ? ["digest", "ip"] : ["ip"];
+  const missing = schemes.filter((scheme) => !offered.includes(scheme));
+  if (missing.length > 0 || schemes.length === 0) {
+    const found = schemes.length === 0 ? "enforcement without a scheme" : missing.join(",");
+    const sentence = `Authentication scheme ${missing[0] ?? "null"} is not available.`;
+    report.problem(place, "enforce.auth.schemes", found, `one or more of ${offered.join(", ")}`, sentence);
+  }
+  return { superDigest, digestAuthEnabled, enforceAuthSchemes: schemes };
+}
+
+function metrics(resolved: Resolved): ServerSettings["metrics"] {
+  const provider = resolved.get("metricsProvider.className") ?? "";
+  const typed = resolved.written("metricsProvider.httpPort")?.via === "toml";
+  if (!provider.endsWith(".PrometheusMetricsProvider") && !typed) return null;
+  const port = resolved.get("metricsProvider.httpPort") ?? Number(keys["metricsProvider.httpPort"].standard);
+  if (port === -1) return null;
+  return {
+    address: resolved.get("metricsProvider.httpHost") ?? keys["metricsProvider.httpHost"].standard,
+    port,
+  };
+}
