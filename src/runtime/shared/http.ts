@@ -14,6 +14,7 @@ import type { HttpPort, HttpServer } from "../ports.ts";
 const headerBytesMax = 16 << 10;
 const bodyBytesMaxDefault = 1 << 20;
 const headersMsMax = 10_000;
+const bodyMsMax = 30_000;
 const requestMsMax = 60_000;
 const keepAliveMsMax = 30_000;
 const connectionsMax = 256;
@@ -69,8 +70,9 @@ async function serve(
   return {
     port,
     close: () => {
-      server.close();
+      // In this order: after `close` Bun has forgotten its connections.
       server.closeAllConnections();
+      server.close();
       for (const socket of sockets) socket.destroy();
       return new Promise((resolve) => setImmediate(resolve));
     },
@@ -116,10 +118,17 @@ async function bodyOf(
   if (Number(incoming.headers["content-length"] ?? 0) > bytesMax) return "too long";
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > bytesMax) return "too long";
-    chunks.push(chunk);
+  // Kept here as well as by `requestTimeout`, which Bun does not apply to a body.
+  const late = setTimeout(() => incoming.socket.destroy(), bodyMsMax);
+  late.unref();
+  try {
+    for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
+      length += chunk.length;
+      if (length > bytesMax) return "too long";
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(late);
   }
   const body = new Uint8Array(length);
   let at = 0;
