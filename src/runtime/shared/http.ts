@@ -34,6 +34,7 @@ async function serve(
     headersTimeout: headersMsMax,
     requestTimeout: requestMsMax,
     keepAliveTimeout: keepAliveMsMax,
+    connectionsCheckingInterval: 2000,
   }, (incoming, outgoing) => {
     answer(incoming, outgoing, handler, bodyBytesMax).catch((error: unknown) => {
       // The connection broke, or the handler failed after its answer had begun: nothing can be
