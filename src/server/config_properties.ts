@@ -56,7 +56,7 @@ function* logicalLines(text: string): Generator<LogicalLine> {
   let at = 0;
   let lineNumber = 0;
   let pending: string[] = [];
-  /** Whether the line before ended in an odd number of backslashes. A `\` alone ties the next line too. */
+  /** Whether the line before is tied to this one. A `\` alone ties nothing: there is no line yet. */
   let continues = false;
   let lineStart = 0;
   while (at < text.length) {
@@ -72,9 +72,11 @@ function* logicalLines(text: string): Generator<LogicalLine> {
       if (first === 0x23 /* # */ || first === 0x21 /* ! */) continue;
       lineStart = lineNumber;
     }
-    continues = endsInOddBackslashes(text, from, end);
-    pending.push(text.slice(from, continues ? end - 1 : end));
-    if (continues) continue;
+    const tied = endsInOddBackslashes(text, from, end);
+    const part = text.slice(from, tied ? end - 1 : end);
+    if (part !== "") pending.push(part);
+    continues = tied && pending.length > 0;
+    if (tied) continue;
     const content = pending.join("");
     pending = [];
     if (content.length > 0) yield { content, line: lineStart };
