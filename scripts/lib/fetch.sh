@@ -117,9 +117,9 @@ fetch_runtime() {
     printf -- '--- %s\n' "$tool" >>"$log"
     case $tool in
       bun) (cd "$work" && "$exe" install --ignore-scripts --no-save --no-progress --no-summary) ;;
-      deno) (cd "$work" && DENO_NO_UPDATE_CHECK=1 "$exe" install --quiet --no-lock) ;;
-      npm) (cd "$work" && npm install --prefix . --ignore-scripts --no-audit --no-fund \
-        --no-package-lock --loglevel=error) ;;
+      deno) (cd "$work" && DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 "$exe" install --quiet --no-lock) ;;
+      npm) (cd "$work" && "$exe" install --prefix . --ignore-scripts --no-audit --no-fund \
+        --no-package-lock --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000) ;;
     esac </dev/null >>"$log" 2>&1 || continue
     got=$work/node_modules/$package/$binary
     chmod +x "$got" 2>>"$log" || continue
@@ -137,7 +137,7 @@ fetch_runtime() {
     say "Cannot fetch $wanted $version: none of bun, deno and npm is on the PATH to do it with"
   else
     say "Cannot fetch $wanted $version: tried$tried, and this came back:"
-    tail -n 25 "$log" >&2
+    show_log
   fi
   say "Check that the npm registry can be reached from here and start again,"
   say "or install Bun $bun_oldest or Deno $deno_oldest, or newer, and put it on the PATH"
@@ -146,10 +146,12 @@ fetch_runtime() {
   exit 1
 }
 
+show_log() { sed -e '/^$/d' "$log" | tail -n 20 >&2; }
+
 # Sets `exe` for bun and deno. What is on the PATH may be too old to run zoolet and still fetch.
 has_tool() {
   if [ "$1" != npm ] && kept "$1"; then return; fi
-  exe=$(command -v "$1")
+  search_path "$1" && exe=$found
 }
 
 # Packages: with the lock file of the runtime that is there, to the digit.
@@ -165,11 +167,13 @@ fetch_packages() {
   case $runtime in
     bun) (cd "$root" && "$exe" install --frozen-lockfile --ignore-scripts --no-progress --no-summary) ;;
     # `auto` only here: afterwards Deno takes node_modules as it finds it and never changes it.
-    deno) (cd "$root" && DENO_NO_UPDATE_CHECK=1 "$exe" install --frozen --quiet --node-modules-dir=auto) ;;
+    deno) (cd "$root" && DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 "$exe" install --frozen --quiet \
+      --node-modules-dir=auto) ;;
   esac </dev/null >"$log" 2>&1 || failed=1
   if [ -n "$failed" ]; then
     say "Cannot fetch the packages into $root/node_modules: \"$runtime install\" said:"
-    tail -n 25 "$log" >&2
+    show_log
+    rm -f "$log"
     say "Check that the npm registry can be reached from here and start again; where it cannot,"
     say "copy node_modules, with the .zoolet in it, from a clone where this has worked"
     unlock_fetching

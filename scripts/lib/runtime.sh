@@ -37,8 +37,7 @@ use_runtime() {
 # there, which would stay in front of the server as its parent; so the runtime was asked once for
 # its own path, and is asked again only when another one stands on the PATH.
 on_path() {
-  found=$(command -v "$1") || return 1
-  case $found in /*) ;; *) return 1 ;; esac
+  search_path "$1" || return 1
   known=
   if [ -r "$state/$1.found" ]; then
     # A file that was cut short reads as one that is not there.
@@ -47,6 +46,22 @@ on_path() {
   [ "$known" = "$found" ] && [ -x "$exe" ] && return
   . "$root/scripts/lib/fetch.sh"
   ask_runtime "$1" "$found"
+}
+
+# What `command -v` would say, without the process that catches its answer. Relative entries of the
+# PATH are passed over: another directory would mean another program.
+search_path() {
+  found=
+  set -f
+  IFS=:
+  for entry in $PATH; do
+    found=$entry/$1
+    case $entry in /*) [ -f "$found" ] && [ -x "$found" ] && break ;; esac
+    found=
+  done
+  unset IFS
+  set +f
+  [ -n "$found" ]
 }
 
 # The one that was fetched earlier.

@@ -22,7 +22,7 @@ names=$root/node_modules/.zoolet/bin
 for name in $wanted; do
   use_runtime "$name"
   need_packages
-  if [ "$(command -v "$name")" != "$exe" ]; then
+  if ! search_path "$name"; then
     mkdir -p "$names" && ln -sf "$exe" "$names/$name" || exit 1
   fi
   case $name in
