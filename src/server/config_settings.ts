@@ -199,7 +199,9 @@ function portsAgree(
     const found = `an address without ${portKey}`;
     report.problem(resolved.placeOf(addressKey, whole), addressKey, found, `${portKey} beside it`, sentence);
   }
-  const wrong = resolved.isSet("clientPort") || resolved.isSet("secureClientPort");
+  // A port that is there and wrong, or an address that lacks one, was told already.
+  const wrong = (["clientPort", "clientPortAddress", "secureClientPort", "secureClientPortAddress"] as const)
+    .some((key) => resolved.isSet(key));
   if (clientPort === -1 && secureClientPort === -1 && !wrong && ports.reason !== "ensemble") {
     const why = ports.reason === "" ? "" : ` (${ports.reason})`;
     const allowed = `a port for clients, as in clientPort=2181${why}`;

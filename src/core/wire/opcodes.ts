@@ -61,7 +61,12 @@ export const CreateMode = {
   PersistentSequentialTtl: 6,
 } as const;
 
-export const EventType = { NodeCreated: 1, NodeDeleted: 2, NodeDataChanged: 3, NodeChildrenChanged: 4 } as const;
+export const EventType = {
+  NodeCreated: 1,
+  NodeDeleted: 2,
+  NodeDataChanged: 3,
+  NodeChildrenChanged: 4,
+} as const;
 export type EventType = (typeof EventType)[keyof typeof EventType];
 
 /** The only state that a server ever sends. */

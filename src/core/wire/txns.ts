@@ -47,6 +47,8 @@ export function writeTxnHeader(
  * and none for a txn that failed. Nothing may be kept of `bytes` after the call.
  */
 export interface TxnVisitor {
+  /** The type of the record that follows; of each part in a multi. */
+  op?(type: number): void;
   /** `ownerHi/ownerLo`: 0, a session, the container mark or a TTL, as stored. `acls` is the whole encoded vector. */
   created(
     bytes: Uint8Array,
@@ -147,13 +149,24 @@ function walkCreate(r: Reader, type: number, h: TxnHeader, visitor: TxnVisitor):
   const b = r.bytes;
   const dataStart = dataLength < 0 ? -1 : dataEnd - dataLength;
   visitor.created(
-    b, pathEnd - pathLength, pathEnd, dataStart, dataEnd, aclsStart, aclsEnd,
-    ownerHi, ownerLo, parentCversion, h.zxid, h.timeMs,
+    b,
+    pathEnd - pathLength,
+    pathEnd,
+    dataStart,
+    dataEnd,
+    aclsStart,
+    aclsEnd,
+    ownerHi,
+    ownerLo,
+    parentCversion,
+    h.zxid,
+    h.timeMs,
   );
   return true;
 }
 
 function walkRecord(r: Reader, type: number, h: TxnHeader, visitor: TxnVisitor): boolean {
+  visitor.op?.(type);
   switch (type) {
     case OpCode.Create:
     case OpCode.Create2:

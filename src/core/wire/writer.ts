@@ -94,7 +94,7 @@ export class Writer {
     const count = end - start;
     const at = this.room(count);
     const to = this.bytes;
-    if (count <= 160) for (let i = 0; i < count; i++) to[at + i] = bytes[start + i] as number;
+    if (count <= 160) { for (let i = 0; i < count; i++) to[at + i] = bytes[start + i] as number; }
     else to.set(bytes.subarray(start, end), at);
   }
 

@@ -1,0 +1,62 @@
+/**
+ * Judge: what the leader knows while it turns a wish into a txn or a refusal.
+ *
+ * Each op's `prepare` reads the request's body from `reader`, asks the overlay, and either writes the
+ * txn's record to `txn` and the change to the overlay, or returns an error code and leaves both as
+ * they were (what was written to `txn` is cut off by the caller). Nothing here waits or does I/O.
+ */
+import type { Id } from "../wire/records.ts";
+import { Reader } from "../wire/reader.ts";
+import { Writer } from "../wire/writer.ts";
+import type { AuthOptions } from "../session/auth.ts";
+import type { Session } from "../session/table.ts";
+import { aclAllows, aclIdOpen } from "../tree/acl.ts";
+import { type Overlay, Pending } from "../tree/overlay.ts";
+import type { Quotas } from "../tree/quota.ts";
+import type { Tree } from "../tree/tree.ts";
+
+export interface JudgeOptions {
+  /** TTL znodes are allowed. */
+  readonly extendedTypes: boolean;
+  readonly skipAcl: boolean;
+  readonly enforceQuota: boolean;
+  readonly closeSessionTxn: boolean;
+  readonly auth: AuthOptions;
+}
+
+const nobody: readonly Id[] = [];
+
+export class Judge {
+  readonly tree: Tree;
+  readonly overlay: Overlay;
+  readonly quotas: Quotas;
+  readonly options: JudgeOptions;
+  readonly reader = new Reader();
+  /** The txn being written. */
+  txn: Writer = new Writer();
+  zxid = 0;
+  timeMs = 0;
+  session: Session | null = null;
+  identities: readonly Id[] = nobody;
+  /** Two looks at once are enough: a parent and a child. */
+  readonly parentLook = new Pending();
+  readonly nodeLook = new Pending();
+
+  constructor(tree: Tree, overlay: Overlay, quotas: Quotas, options: JudgeOptions) {
+    this.tree = tree;
+    this.overlay = overlay;
+    this.quotas = quotas;
+    this.options = options;
+  }
+
+  allows(acl: number, perms: number): boolean {
+    if (acl === aclIdOpen || this.options.skipAcl) return true;
+    return aclAllows(this.tree.acls.list(acl), perms, this.identities);
+  }
+}
+
+/** The next version; never -1, which means "any" in a request (fixed after 3.9 in the original). */
+export function versionNext(version: number): number {
+  const next = (version + 1) | 0;
+  return next === -1 ? 0 : next;
+}

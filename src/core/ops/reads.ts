@@ -1,0 +1,347 @@
+/**
+ * Reads: answered from the committed tree, at once. server-semantics 4.
+ *
+ * Each writes its reply's body and returns 0, or returns an error code; the frame around it is the
+ * caller's. Checks come in the original's order.
+ */
+import { textOf } from "../base/bytes.ts";
+import { aclAllows, aclIdOpen, aclMasked } from "../tree/acl.ts";
+import { pathHasNul } from "../tree/path.ts";
+import { type StatStored, writeStatOf } from "../tree/stat.ts";
+import { I, type Tree } from "../tree/tree.ts";
+import type { Session } from "../session/table.ts";
+import { userOf } from "../session/auth.ts";
+import { WatchMode, watchModesAll, type WatchTable } from "../watch/table.ts";
+import { ErrorCode } from "../wire/errors.ts";
+import { AddWatchMode, EventType, OpCode, Perm, WatcherType } from "../wire/opcodes.ts";
+import type { Reader } from "../wire/reader.ts";
+import { type Id, writeAcls } from "../wire/records.ts";
+import type { Writer } from "../wire/writer.ts";
+import { readMulti } from "./multi.ts";
+
+/** What a read needs to know of who asks. */
+export interface ReadCaller {
+  readonly number: number;
+  readonly identities: readonly Id[];
+  readonly session: Session | null;
+}
+
+const stat: StatStored = {
+  czxid: 0,
+  mzxid: 0,
+  pzxid: 0,
+  ctime: 0,
+  mtime: 0,
+  version: 0,
+  cversion: 0,
+  aversion: 0,
+  ownerHi: 0,
+  ownerLo: 0,
+};
+
+/** An event that setWatches owes right away. */
+export type Emit = (type: EventType, bytes: Uint8Array, start: number, end: number) => void;
+
+export class Reads {
+  readonly #tree: Tree;
+  readonly #data: WatchTable;
+  readonly #child: WatchTable;
+  readonly #skipAcl: boolean;
+
+  constructor(tree: Tree, data: WatchTable, child: WatchTable, options: { skipAcl: boolean }) {
+    this.#tree = tree;
+    this.#data = data;
+    this.#child = child;
+    this.#skipAcl = options.skipAcl;
+  }
+
+  #allows(row: number, perms: number, caller: ReadCaller): boolean {
+    const acl = this.#tree.int(row, I.acl);
+    if (acl === aclIdOpen || this.#skipAcl) return true;
+    return aclAllows(this.#tree.acls.list(acl), perms, caller.identities);
+  }
+
+  #writeStat(out: Writer, row: number): void {
+    this.#tree.readStat(row, stat);
+    writeStatOf(out, stat, this.#tree.int(row, I.dataLength), this.#tree.int(row, I.children));
+  }
+
+  #writeData(out: Writer, row: number): void {
+    const tree = this.#tree;
+    const length = tree.int(row, I.dataLength);
+    out.i32(length);
+    if (length <= 0) return;
+    const ref = tree.int(row, I.data);
+    const at = tree.slab.offset(ref);
+    out.rawRange(tree.slab.page(ref), at, at + length);
+  }
+
+  exists(r: Reader, out: Writer, caller: ReadCaller): number {
+    const length = r.span();
+    const end = r.at;
+    const watch = r.bool();
+    if (r.failed || length < 0) return ErrorCode.MarshallingError;
+    const start = end - length;
+    if (pathHasNul(r.bytes, start, end)) return ErrorCode.BadArguments;
+    const row = this.#tree.findLive(r.bytes, start, end);
+    if (row !== 0 && !this.#allows(row, Perm.Read, caller)) return ErrorCode.NoAuth;
+    if (watch) this.#data.add(caller.number, r.bytes, start, end, WatchMode.Standard);
+    if (row === 0) return ErrorCode.NoNode;
+    this.#writeStat(out, row);
+    return ErrorCode.Ok;
+  }
+
+  getData(r: Reader, out: Writer, caller: ReadCaller): number {
+    const length = r.span();
+    const end = r.at;
+    const watch = r.bool();
+    if (r.failed || length < 0) return ErrorCode.MarshallingError;
+    const start = end - length;
+    const row = this.#tree.findLive(r.bytes, start, end);
+    if (row === 0) return ErrorCode.NoNode;
+    if (!this.#allows(row, Perm.Read, caller)) return ErrorCode.NoAuth;
+    if (watch) this.#data.add(caller.number, r.bytes, start, end, WatchMode.Standard);
+    this.#writeData(out, row);
+    this.#writeStat(out, row);
+    return ErrorCode.Ok;
+  }
+
+  getChildren(r: Reader, out: Writer, caller: ReadCaller, withStat: boolean): number {
+    const length = r.span();
+    const end = r.at;
+    const watch = r.bool();
+    if (r.failed || length < 0) return ErrorCode.MarshallingError;
+    const start = end - length;
+    const row = this.#tree.findLive(r.bytes, start, end);
+    if (row === 0) return ErrorCode.NoNode;
+    if (!this.#allows(row, Perm.Read, caller)) return ErrorCode.NoAuth;
+    if (watch) this.#child.add(caller.number, r.bytes, start, end, WatchMode.Standard);
+    this.#writeChildren(out, row);
+    if (withStat) this.#writeStat(out, row);
+    return ErrorCode.Ok;
+  }
+
+  #writeChildren(out: Writer, row: number): void {
+    const tree = this.#tree;
+    out.i32(tree.int(row, I.children));
+    for (let child = tree.int(row, I.childFirst); child !== 0; child = tree.int(child, I.siblingNext)) {
+      const length = tree.int(child, I.nameLength);
+      const ref = tree.int(child, I.name);
+      const at = tree.slab.offset(ref);
+      out.i32(length);
+      out.rawRange(tree.slab.page(ref), at, at + length);
+    }
+  }
+
+  getAcl(r: Reader, out: Writer, caller: ReadCaller): number {
+    const length = r.span();
+    if (r.failed || length < 0) return ErrorCode.MarshallingError;
+    const row = this.#tree.findLive(r.bytes, r.at - length, r.at);
+    if (row === 0) return ErrorCode.NoNode;
+    if (!this.#allows(row, Perm.Read | Perm.Admin, caller)) return ErrorCode.NoAuth;
+    const list = this.#tree.acls.list(this.#tree.int(row, I.acl));
+    writeAcls(out, this.#allows(row, Perm.Admin, caller) ? list : aclMasked(list));
+    this.#writeStat(out, row);
+    return ErrorCode.Ok;
+  }
+
+  getAllChildrenNumber(r: Reader, out: Writer, caller: ReadCaller): number {
+    const length = r.span();
+    if (r.failed || length < 0) return ErrorCode.MarshallingError;
+    const row = this.#tree.findLive(r.bytes, r.at - length, r.at);
+    if (row === 0) return ErrorCode.NoNode;
+    if (!this.#allows(row, Perm.Read, caller)) return ErrorCode.NoAuth;
+    out.i32(this.#tree.descendants(row));
+    return ErrorCode.Ok;
+  }
+
+  /** The paths of this session's ephemerals that begin with the prefix, as text, not as a path. */
+  getEphemerals(r: Reader, out: Writer, caller: ReadCaller): number {
+    const prefix = r.string();
+    if (r.failed) return ErrorCode.MarshallingError;
+    const all = prefix === null || prefix.trim() === "" || prefix === "/";
+    const paths: string[] = [];
+    if (caller.session !== null) {
+      for (const row of this.#tree.ephemeralRows(caller.session.id)) {
+        const path = this.#tree.pathOf(row);
+        if (all || path.startsWith(prefix)) paths.push(path);
+      }
+    }
+    out.strings(paths);
+    return ErrorCode.Ok;
+  }
+
+  whoAmI(out: Writer, caller: ReadCaller): number {
+    out.i32(caller.identities.length);
+    for (const identity of caller.identities) {
+      out.string(identity.scheme);
+      out.string(userOf(identity));
+    }
+    return ErrorCode.Ok;
+  }
+
+  /** The path comes back as it was sent, whatever it is. */
+  sync(r: Reader, out: Writer): number {
+    const length = r.span();
+    if (r.failed) return ErrorCode.MarshallingError;
+    out.i32(length);
+    if (length > 0) out.rawRange(r.bytes, r.at - length, r.at);
+    return ErrorCode.Ok;
+  }
+
+  /** Every part by itself: an error is that part's result. Watch flags have no effect here. */
+  multiRead(r: Reader, out: Writer, caller: ReadCaller): number {
+    const bytes = r.bytes;
+    const parts = readMulti(r, "read");
+    if (parts === null) return ErrorCode.MarshallingError;
+    for (const { op, start, end } of parts) {
+      const at = out.length;
+      writeMultiHeader(out, op, 0);
+      // The flag is the part's last byte: reading up to it leaves the watch off.
+      r.reset(bytes, start, end - 1);
+      const length = r.span();
+      const row = length < 0 ? 0 : this.#tree.findLive(bytes, r.at - length, r.at);
+      let code: number = ErrorCode.Ok;
+      if (length < 0) code = ErrorCode.MarshallingError;
+      else if (row === 0) code = ErrorCode.NoNode;
+      else if (!this.#allows(row, Perm.Read, caller)) code = ErrorCode.NoAuth;
+      if (code !== ErrorCode.Ok) {
+        out.length = at;
+        writeMultiHeader(out, OpCode.Error, code);
+        out.i32(code);
+      } else if (op === OpCode.GetData) {
+        this.#writeData(out, row);
+        this.#writeStat(out, row);
+      } else this.#writeChildren(out, row);
+    }
+    writeMultiEnd(out);
+    return ErrorCode.Ok;
+  }
+
+  // ------------------------------------------------------------------------------------- watches
+
+  addWatch(r: Reader, out: Writer, caller: ReadCaller): number {
+    const length = r.span();
+    const end = r.at;
+    const mode = r.i32();
+    if (r.failed || length < 0) return ErrorCode.MarshallingError;
+    const start = end - length;
+    if (mode === AddWatchMode.Persistent) {
+      this.#data.add(caller.number, r.bytes, start, end, WatchMode.Persistent);
+      this.#child.add(caller.number, r.bytes, start, end, WatchMode.Persistent);
+    } else if (mode === AddWatchMode.PersistentRecursive) {
+      this.#data.add(caller.number, r.bytes, start, end, WatchMode.Recursive);
+    } else return ErrorCode.MarshallingError;
+    out.i32(0);
+    return ErrorCode.Ok;
+  }
+
+  checkWatches(r: Reader, caller: ReadCaller, remove: boolean): number {
+    const length = r.span();
+    const end = r.at;
+    const type = r.i32();
+    if (r.failed || length < 0) return ErrorCode.MarshallingError;
+    const start = end - length;
+    const { data, child } = watchedModes(type);
+    if (data === 0 && child === 0) return ErrorCode.MarshallingError;
+    let found: boolean;
+    if (remove) {
+      const fromData = this.#data.remove(caller.number, r.bytes, start, end, data);
+      const fromChild = this.#child.remove(caller.number, r.bytes, start, end, child);
+      found = fromData || fromChild;
+    } else {
+      found = (this.#data.modes(caller.number, r.bytes, start, end) & data) !== 0 ||
+        (this.#child.modes(caller.number, r.bytes, start, end) & child) !== 0;
+    }
+    return found ? ErrorCode.Ok : ErrorCode.NoWatcher;
+  }
+
+  /** Watches come back after a reconnect; what was missed meanwhile is told at once. server-semantics 4.2. */
+  setWatches(r: Reader, caller: ReadCaller, emit: Emit, withPersistent: boolean): number {
+    const since = r.i64AsNumber();
+    const lists: { start: number; count: number }[] = [];
+    for (let i = 0; i < (withPersistent ? 5 : 3); i++) {
+      const count = r.i32();
+      if (count === -1) return ErrorCode.MarshallingError;
+      lists.push({ start: r.at, count: Math.max(0, count) });
+      for (let k = 0; k < count; k++) {
+        if (r.span() < 0) return ErrorCode.MarshallingError;
+      }
+    }
+    if (r.failed) return ErrorCode.MarshallingError;
+    for (const [which, { start, count }] of lists.entries()) {
+      r.at = start;
+      for (let k = 0; k < count; k++) {
+        const length = r.span();
+        this.#setWatch(which, r.bytes, r.at - length, r.at, since, caller, emit);
+      }
+    }
+    return ErrorCode.Ok;
+  }
+
+  #setWatch(
+    which: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    since: number,
+    caller: ReadCaller,
+    emit: Emit,
+  ): void {
+    const { number } = caller;
+    if (which >= 3) {
+      const mode = which === 3 ? WatchMode.Persistent : WatchMode.Recursive;
+      this.#data.add(number, bytes, start, end, mode);
+      if (which === 3) this.#child.add(number, bytes, start, end, mode);
+      return;
+    }
+    const row = this.#tree.findLive(bytes, start, end);
+    if (which === 1) {
+      if (row !== 0) emit(EventType.NodeCreated, bytes, start, end);
+      else this.#data.add(number, bytes, start, end, WatchMode.Standard);
+      return;
+    }
+    if (row === 0) return emit(EventType.NodeDeleted, bytes, start, end);
+    this.#tree.readStat(row, stat);
+    if (which === 0) {
+      if (stat.mzxid > since) emit(EventType.NodeDataChanged, bytes, start, end);
+      else this.#data.add(number, bytes, start, end, WatchMode.Standard);
+    } else if (stat.pzxid > since) emit(EventType.NodeChildrenChanged, bytes, start, end);
+    else this.#child.add(number, bytes, start, end, WatchMode.Standard);
+  }
+}
+
+/** Which modes a WatcherType means in each table; none for an unknown type. server-semantics 4.3. */
+function watchedModes(type: number): { data: number; child: number } {
+  switch (type) {
+    case WatcherType.Children:
+      return { data: 0, child: WatchMode.Standard };
+    case WatcherType.Data:
+      return { data: WatchMode.Standard, child: 0 };
+    case WatcherType.Any:
+      return { data: watchModesAll, child: watchModesAll };
+    case WatcherType.Persistent:
+      return { data: WatchMode.Persistent, child: WatchMode.Persistent };
+    case WatcherType.PersistentRecursive:
+      return { data: WatchMode.Recursive, child: 0 };
+    default:
+      return { data: 0, child: 0 };
+  }
+}
+
+export function writeMultiHeader(out: Writer, type: number, code: number): void {
+  out.i32(type);
+  out.bool(false);
+  out.i32(code);
+}
+
+export function writeMultiEnd(out: Writer): void {
+  out.i32(-1);
+  out.bool(true);
+  out.i32(-1);
+}
+
+/** For log lines: a path of a request, cut short. */
+export function pathShown(bytes: Uint8Array, start: number, end: number): string {
+  return textOf(bytes, start, Math.min(end, start + 200));
+}

@@ -1,0 +1,53 @@
+/**
+ * createSession and closeSession as txns. server-semantics 3.12, 3.13.
+ */
+import { bytesOf } from "../base/bytes.ts";
+import { OwnerKind, ownerKind } from "../tree/stat.ts";
+import { I } from "../tree/tree.ts";
+import { ErrorCode } from "../wire/errors.ts";
+import type { Session } from "../session/table.ts";
+import { proposeRemoval } from "./delete.ts";
+import type { Judge } from "./judge.ts";
+
+export function prepareCreateSession(judge: Judge, timeoutMs: number): number {
+  judge.txn.i32(timeoutMs);
+  return ErrorCode.Ok;
+}
+
+/** Lists every ephemeral of the session, those that are only proposed too, and removes them. */
+export function prepareCloseSession(judge: Judge, session: Session): number {
+  const { tree, overlay, txn } = judge;
+  const rows: number[] = [];
+  for (const row of tree.ephemeralRows(session.id)) {
+    const pending = overlay.pendingOf(row);
+    if (pending === null || (pending.exists && isOwner(pending, session))) rows.push(row);
+  }
+  for (const pending of overlay.all()) {
+    if (!pending.exists || !isOwner(pending, session)) continue;
+    if (!tree.isLive(pending.row) || !tree.isOwnedBy(pending.row, session.id)) rows.push(pending.row);
+  }
+  session.closing = true;
+  if (!judge.options.closeSessionTxn) {
+    for (const row of rows) proposeRemoval(judge, row, tree.int(row, I.parent));
+    return ErrorCode.Ok;
+  }
+  txn.i32(rows.length);
+  for (const row of rows) {
+    const path = bytesOf(tree.pathOf(row));
+    txn.buffer(path);
+    judge.quotas.propose(
+      path,
+      0,
+      path.length,
+      -1,
+      -Math.max(0, overlay.look(row, judge.nodeLook).dataLength),
+    );
+    proposeRemoval(judge, row, tree.int(row, I.parent));
+  }
+  return ErrorCode.Ok;
+}
+
+function isOwner(pending: { ownerHi: number; ownerLo: number }, session: Session): boolean {
+  return pending.ownerHi === session.hi && pending.ownerLo === session.lo &&
+    ownerKind(pending.ownerHi, pending.ownerLo) === OwnerKind.Session;
+}

@@ -1,0 +1,68 @@
+/**
+ * Client order: replies leave in the order the requests came.
+ *
+ * A write is answered when it commits; a read behind it waits here as its bytes. Entries are the
+ * number of writes in a row, or a waiting request, so a client that only writes costs one counter.
+ * Java, Python and Node clients match replies by position: nothing may overtake (client-protocol 3.4).
+ */
+import { assert } from "../base/assert.ts";
+
+export interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  readonly arrivedMs: number;
+}
+
+export class ClientOrder {
+  #entries: (number | Waiting)[] = [];
+  #head = 0;
+  /** Requests without an answer: writes in flight and what waits behind them. */
+  outstanding = 0;
+
+  get empty(): boolean {
+    return this.#head === this.#entries.length;
+  }
+
+  pushWrite(): void {
+    this.outstanding++;
+    const last = this.#entries.length - 1;
+    if (last >= this.#head && typeof this.#entries[last] === "number") (this.#entries[last] as number)++;
+    else this.#entries.push(1);
+  }
+
+  pushWaiting(waiting: Waiting): void {
+    this.outstanding++;
+    this.#entries.push(waiting);
+  }
+
+  /** The oldest write is being answered. */
+  shiftWrite(): void {
+    const entry = this.#entries[this.#head];
+    assert(typeof entry === "number", "a write is answered in its turn");
+    this.outstanding--;
+    if (entry > 1) this.#entries[this.#head] = entry - 1;
+    else this.#advance();
+  }
+
+  /** The oldest entry if it is a waiting request, taken out; else null. */
+  shiftWaiting(): Waiting | null {
+    const entry = this.#entries[this.#head];
+    if (entry === undefined || typeof entry === "number") return null;
+    this.outstanding--;
+    this.#advance();
+    return entry;
+  }
+
+  #advance(): void {
+    this.#head++;
+    if (this.#head === this.#entries.length) {
+      if (this.#head > 64) this.#entries = [];
+      else this.#entries.length = 0;
+      this.#head = 0;
+    } else if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}

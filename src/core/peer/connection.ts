@@ -1,0 +1,89 @@
+/**
+ * Connection: one client's line to this peer, as the core sees it.
+ *
+ * Replies and events are encoded straight into `out`; the shell sends what is there once per turn.
+ * `queue` keeps the order of replies (client_order.ts).
+ */
+import { Writer } from "../wire/writer.ts";
+import type { Id } from "../wire/records.ts";
+import type { Session } from "../session/table.ts";
+import type { SessionId } from "../base/zxid.ts";
+import { ClientOrder, type Waiting } from "./client_order.ts";
+
+export const ConnectionState = {
+  /** Nothing was heard yet. */
+  Fresh: 0,
+  /** A session is being created; what arrives waits. */
+  Opening: 1,
+  Open: 2,
+  /** closeSession was asked for; what arrives is dropped. */
+  Closing: 3,
+  Closed: 4,
+} as const;
+export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
+
+export class Connection {
+  readonly number: number;
+  readonly address: string;
+  readonly port: number;
+  readonly secure: boolean;
+  readonly out = new Writer();
+  readonly order = new ClientOrder();
+  state: ConnectionState = ConnectionState.Fresh;
+  identities: readonly Id[];
+  session: Session | null = null;
+  /** The id that a createSession in flight will give it. */
+  sessionOffered: SessionId = 0n as SessionId;
+  /** Frames that came before the session was there. */
+  waitingToOpen: Waiting[] = [];
+  /** Txns in flight that name this connection. */
+  writesInFlight = 0;
+  establishedWallMs = 0;
+  /** The ConnectRequest carried the read-only byte, so the answer does. */
+  hasReadOnlyByte = false;
+  /** In the outbox's list of connections with something to send. */
+  dirty = false;
+  /** Marks who was told of the change being applied. */
+  toldAt = 0;
+
+  packetsReceived = 0;
+  packetsSent = 0;
+  establishedMs = 0;
+  opLast = 0;
+  cxidLast = -1;
+  zxidLast = -1;
+  responseLastMs = 0;
+  latencyLastMs = 0;
+  latencyMinMs = Number.MAX_VALUE;
+  latencyMaxMs = 0;
+  latencySumMs = 0;
+  latencyCount = 0;
+
+  constructor(number: number, address: string, port: number, secure: boolean) {
+    this.number = number;
+    this.address = address;
+    this.port = port;
+    this.secure = secure;
+    this.identities = [{ scheme: "ip", id: address }];
+  }
+
+  countReply(latencyMs: number, nowMs: number, zxid: number): void {
+    this.responseLastMs = nowMs;
+    this.zxidLast = zxid;
+    this.latencyLastMs = latencyMs;
+    if (latencyMs < this.latencyMinMs) this.latencyMinMs = latencyMs;
+    if (latencyMs > this.latencyMaxMs) this.latencyMaxMs = latencyMs;
+    this.latencySumMs += latencyMs;
+    this.latencyCount++;
+  }
+
+  resetStats(): void {
+    this.latencyLastMs =
+      this.latencyMaxMs =
+      this.latencySumMs =
+      this.latencyCount =
+        0;
+    this.latencyMinMs = Number.MAX_VALUE;
+    this.packetsReceived = this.packetsSent = 0;
+  }
+}

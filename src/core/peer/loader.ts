@@ -1,0 +1,96 @@
+/**
+ * Loader: a peer's memory filled from what the disk holds.
+ *
+ * Rows of the tree table come first, parents before children, then the log behind them. The layout
+ * of a row is told in storage/storage.ts.
+ */
+import { assert } from "../base/assert.ts";
+import { sessionIdOf, type Zxid } from "../base/zxid.ts";
+import type { Applier } from "../ops/applier.ts";
+import { OpCode } from "../wire/opcodes.ts";
+import { Reader } from "../wire/reader.ts";
+import { txnHeaderAt } from "../wire/txns.ts";
+import type { SessionTable } from "../session/table.ts";
+import type { Tree } from "../tree/tree.ts";
+
+export class Loader {
+  readonly #tree: Tree;
+  readonly #sessions: SessionTable;
+  readonly #applier: Applier;
+  readonly #reader = new Reader();
+  rowsLoaded = 0;
+  txnsReplayed = 0;
+  zxidTree: Zxid = 0 as Zxid;
+
+  constructor(tree: Tree, sessions: SessionTable, applier: Applier) {
+    this.#tree = tree;
+    this.#sessions = sessions;
+    this.#applier = applier;
+  }
+
+  rows(bytes: Uint8Array): void {
+    const r = this.#reader;
+    r.reset(bytes, 0, bytes.length);
+    while (r.left > 0) {
+      const pathLength = r.span();
+      const pathEnd = r.at;
+      const dataLength = r.span();
+      const dataEnd = r.at;
+      const czxid = r.i64AsNumber();
+      const mzxid = r.i64AsNumber();
+      const ctime = r.i64AsNumber();
+      const mtime = r.i64AsNumber();
+      const version = r.i32();
+      const cversion = r.i32();
+      const aversion = r.i32();
+      const ownerHi = r.i32();
+      const ownerLo = r.i32();
+      const pzxid = r.i64AsNumber();
+      const aclsLength = r.span();
+      assert(!r.failed && pathLength >= 0, "a row of the tree table is whole");
+      const acls = aclsLength <= 4 ? null : r.bytes.subarray(r.at - aclsLength, r.at);
+      this.#tree.load(
+        bytes,
+        pathEnd - pathLength,
+        pathEnd,
+        dataLength < 0 ? -1 : dataEnd - dataLength,
+        dataEnd,
+        czxid,
+        mzxid,
+        pzxid,
+        ctime,
+        mtime,
+        version,
+        cversion,
+        aversion,
+        ownerHi,
+        ownerLo,
+        acls,
+      );
+      this.rowsLoaded++;
+    }
+  }
+
+  session(hi: number, lo: number, timeoutMs: number): void {
+    this.#sessions.open(sessionIdOf(hi, lo), timeoutMs);
+  }
+
+  treeComplete(zxid: Zxid): void {
+    this.zxidTree = zxid;
+    this.#applier.zxid = zxid;
+  }
+
+  batch(bytes: Uint8Array): void {
+    const r = new Reader(bytes);
+    while (r.left > 0) {
+      const length = r.span();
+      assert(!r.failed && length >= 32, "a batch of the log is whole");
+      const start = r.at - length;
+      const { zxid, type, sessionHi, sessionLo } = txnHeaderAt(bytes, start, r.at);
+      if (zxid <= this.#applier.zxid) continue;
+      this.#applier.apply(bytes, start, r.at, type, zxid, null);
+      if (type === OpCode.CloseSession) this.#applier.finishSessionClose(sessionHi, sessionLo, zxid);
+      this.txnsReplayed++;
+    }
+  }
+}

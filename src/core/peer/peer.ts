@@ -1,0 +1,820 @@
+/**
+ * Peer: one whole member of the ensemble; for now, an ensemble of one.
+ *
+ * `step(event)` is the only way in, the outbox the only way out. Here requests find their road: reads
+ * are answered from the tree, in order with the connection's own writes; writes are judged on the
+ * overlay, proposed to the ledger and, once durable, applied and answered.
+ *
+ * Always true: nothing is answered before its txn is durable; each connection's replies leave in the
+ * order of its requests; an event leaves before the reply that could reveal its change.
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import { LatencyHistogram } from "../base/histogram.ts";
+import { requestHeaderBytes } from "../base/limits.ts";
+import { sessionHex, type SessionId, sessionIdOf, type Zxid, zxidHex, zxidNext } from "../base/zxid.ts";
+import { Applier, type Listener, type Listeners, writeEvent } from "../ops/applier.ts";
+import { prepareCheck, prepareSetAcl, prepareSetData } from "../ops/change.ts";
+import { prepareCreate } from "../ops/create.ts";
+import { prepareDelete, prepareDeleteContainer } from "../ops/delete.ts";
+import { beginFrame, endFrame, failFrame, headerFrame } from "../ops/frames.ts";
+import { Judge, type JudgeOptions } from "../ops/judge.ts";
+import { prepareMulti } from "../ops/multi.ts";
+import { type Emit, Reads, writeMultiEnd } from "../ops/reads.ts";
+import { prepareCloseSession, prepareCreateSession } from "../ops/session_txns.ts";
+import { authenticate } from "../session/auth.ts";
+import { passwordBytes, passwordMatches, sessionIdFirst } from "../session/password.ts";
+import { type Session, SessionTable } from "../session/table.ts";
+import { Overlay } from "../tree/overlay.ts";
+import { Quotas } from "../tree/quota.ts";
+import { Tree } from "../tree/tree.ts";
+import { WatchTable } from "../watch/table.ts";
+import { ErrorCode } from "../wire/errors.ts";
+import { OpCode, opName, Xid } from "../wire/opcodes.ts";
+import { Reader } from "../wire/reader.ts";
+import { digestVersion, txnHeaderAt, txnHeaderBytes } from "../wire/txns.ts";
+import { Writer } from "../wire/writer.ts";
+import { type AppendBatch, Ledger } from "../zab/ledger.ts";
+import { Connection, ConnectionState } from "./connection.ts";
+import type { PeerEvent } from "./events.ts";
+import { Loader } from "./loader.ts";
+import { Outbox } from "./outbox.ts";
+import { Reaper, type ReaperOptions } from "./reaper.ts";
+
+export interface PeerOptions {
+  /** Low byte goes into session ids. */
+  readonly serverId: number;
+  readonly tickMs: number;
+  readonly sessionTimeoutMsMin: number;
+  readonly sessionTimeoutMsMax: number;
+  readonly digestEnabled: boolean;
+  readonly judge: JudgeOptions;
+  readonly reaper: ReaperOptions;
+  /** Schemes of which a connection needs one before its first request; empty: none. */
+  readonly enforceAuthSchemes: readonly string[];
+  /** When this peer was born: ids of its sessions begin with it. */
+  readonly bornWallMs: number;
+  readonly bornMonoMs: number;
+}
+
+/** What is counted for `srvr` and the metrics. */
+export class PeerCounters {
+  packetsReceived = 0;
+  packetsSent = 0;
+  commits = 0;
+  sessionsExpired = 0;
+  authFailed = 0;
+  responseBytesLast = -1;
+  responseBytesMin = -1;
+  responseBytesMax = -1;
+  readonly latency = new LatencyHistogram();
+  readonly read = new LatencyHistogram();
+  readonly write = new LatencyHistogram();
+  readonly append = new LatencyHistogram();
+  /** Requests by op; see `opSlot`. */
+  readonly requests = new Float64Array(128);
+
+  countRequest(op: number): void {
+    const slot = opSlot(op);
+    this.requests[slot] = (this.requests[slot] as number) + 1;
+  }
+
+  countResponse(bytes: number): void {
+    this.packetsSent++;
+    this.responseBytesLast = bytes;
+    if (bytes > this.responseBytesMax) this.responseBytesMax = bytes;
+    if (bytes < this.responseBytesMin || this.responseBytesMin < 0) this.responseBytesMin = bytes;
+  }
+
+  reset(): void {
+    this.packetsReceived = this.packetsSent = 0;
+    this.latency.reset();
+    this.read.reset();
+    this.write.reset();
+    this.append.reset();
+  }
+}
+
+/** Where an op is counted: ops are -11 … 107. */
+export function opSlot(op: number): number {
+  return (op + 16) & 127;
+}
+
+export class Peer implements Listeners {
+  readonly tree: Tree;
+  readonly sessions: SessionTable;
+  readonly dataWatches = new WatchTable();
+  readonly childWatches = new WatchTable();
+  readonly quotas: Quotas;
+  readonly applier: Applier;
+  readonly counters = new PeerCounters();
+  readonly outbox = new Outbox();
+  readonly options: PeerOptions;
+  /** By number; 0 is nobody. */
+  readonly connections: (Connection | null)[] = [null];
+  connectionCount = 0;
+
+  readonly #overlay: Overlay;
+  readonly #judge: Judge;
+  readonly #reads: Reads;
+  readonly #reaper: Reaper;
+  readonly #reader = new Reader();
+  readonly #body = new Writer(1024);
+  readonly #numbersFree: number[] = [];
+  #ledger = new Ledger(0 as Zxid);
+  #sessionNext: SessionId;
+  /** Requests without an answer, over all connections. */
+  outstanding = 0;
+  #wallMs: number;
+  #monoMs: number;
+  #tickLastMonoMs: number;
+  #loaded = false;
+
+  constructor(options: PeerOptions) {
+    this.options = options;
+    this.tree = new Tree({ digestEnabled: options.digestEnabled });
+    this.sessions = new SessionTable(options.tickMs);
+    this.quotas = new Quotas(this.tree, { enforce: options.judge.enforceQuota });
+    this.#overlay = new Overlay(this.tree);
+    this.#judge = new Judge(this.tree, this.#overlay, this.quotas, options.judge);
+    this.#reads = new Reads(this.tree, this.dataWatches, this.childWatches, {
+      skipAcl: options.judge.skipAcl,
+    });
+    this.#reaper = new Reaper(this.tree, options.reaper, options.tickMs);
+    this.applier = new Applier({
+      tree: this.tree,
+      overlay: this.#overlay,
+      quotas: this.quotas,
+      sessions: this.sessions,
+      data: this.dataWatches,
+      child: this.childWatches,
+      listeners: this,
+      skipAcl: options.judge.skipAcl,
+    });
+    this.#sessionNext = sessionIdFirst(options.serverId, options.bornWallMs);
+    this.#wallMs = options.bornWallMs;
+    this.#monoMs = options.bornMonoMs;
+    this.#tickLastMonoMs = options.bornMonoMs;
+  }
+
+  // -------------------------------------------------------------------------------------- birth
+
+  /** Fills the peer from the disk; `begin` must follow. */
+  loader(): Loader {
+    assert(!this.#loaded, "a peer is loaded once");
+    return new Loader(this.tree, this.sessions, this.applier);
+  }
+
+  /** All that the disk holds is in memory: from here on events are taken. */
+  begin(zxid: Zxid, monoMs: number): void {
+    assert(!this.#loaded, "a peer begins once");
+    this.#loaded = true;
+    if (this.tree.findText("/zookeeper") === 0) this.tree.makeReserved();
+    this.applier.zxid = zxid;
+    this.#ledger = new Ledger(zxid);
+    this.quotas.rebuild();
+    this.#overlay.drop();
+    // Nobody could renew while we were down: everyone gets the full time again.
+    for (const session of this.sessions.all()) this.sessions.watch(session, monoMs);
+    // The original drops ephemerals without a session from memory alone; a txn says it to the log too.
+    for (const id of [...this.tree.ephemerals.keys()]) {
+      if (this.sessions.get(id) === undefined) this.#proposeExpiry(this.sessions.open(id, 0));
+    }
+  }
+
+  get zxid(): Zxid {
+    return this.applier.zxid as Zxid;
+  }
+
+  get inFlight(): number {
+    return this.#ledger.inFlight;
+  }
+
+  get appendBytesWaiting(): number {
+    return this.#ledger.bytesWaiting;
+  }
+
+  /** The next batch for the log, or null. One at a time: the next after `durable` for this one. */
+  takeAppend(): AppendBatch | null {
+    return this.#ledger.takeAppend();
+  }
+
+  // --------------------------------------------------------------------------------- connections
+
+  /** A client's line is there. `address` is as Java would write it. */
+  open(address: string, port: number, secure: boolean, monoMs: number): Connection {
+    const number = this.#numbersFree.pop() ?? this.connections.length;
+    const connection = new Connection(number, address, port, secure);
+    connection.establishedMs = monoMs;
+    this.connections[number] = connection;
+    this.connectionCount++;
+    return connection;
+  }
+
+  listener(number: number): Listener | null {
+    return this.connections[number] ?? null;
+  }
+
+  heard(number: number): void {
+    const connection = this.connections[number];
+    if (connection === null || connection === undefined) return;
+    this.counters.packetsSent++;
+    if (!connection.dirty) this.outbox.touch(connection);
+  }
+
+  /** Asks the shell to send what is there and then to close. The session lives on. */
+  #close(connection: Connection): void {
+    if (connection.state === ConnectionState.Closed) return;
+    this.#forget(connection);
+    this.outbox.closing.push(connection);
+  }
+
+  #forget(connection: Connection): void {
+    connection.state = ConnectionState.Closed;
+    this.dataWatches.removeConnection(connection.number);
+    this.childWatches.removeConnection(connection.number);
+    const { session } = connection;
+    if (session !== null && session.connection === connection.number) session.connection = 0;
+    this.connectionCount--;
+    this.#dropWaiting(connection);
+    this.#recycleIfIdle(connection);
+  }
+
+  /** A number is given out again only when no txn in flight names it. */
+  #recycleIfIdle(connection: Connection): void {
+    if (connection.state !== ConnectionState.Closed || connection.writesInFlight > 0) return;
+    if (this.connections[connection.number] !== connection) return;
+    assert(connection.order.empty, "a closed connection without writes has nothing waiting");
+    this.connections[connection.number] = null;
+    this.#numbersFree.push(connection.number);
+  }
+
+  // --------------------------------------------------------------------------------------- step
+
+  step(event: PeerEvent): Outbox {
+    this.#wallMs = event.wallMs;
+    this.#monoMs = event.monoMs;
+    switch (event.kind) {
+      case "clientFrame": {
+        const connection = this.connections[event.connection];
+        if (connection !== null && connection !== undefined) {
+          this.#frame(connection, event.bytes, event.start, event.end);
+        }
+        break;
+      }
+      case "clientClosed": {
+        const connection = this.connections[event.connection];
+        if (connection !== null && connection !== undefined && connection.state !== ConnectionState.Closed) {
+          this.#forget(connection);
+        }
+        break;
+      }
+      case "durable":
+        this.#ledger.durableUpTo(event.last, this.#commit);
+        if (this.#ledger.inFlight === 0) {
+          assert(this.#overlay.size === 0, "with nothing in flight nothing is pending");
+          this.quotas.settleAll();
+        }
+        this.outbox.committed = true;
+        break;
+      case "tick":
+        this.#tick();
+        break;
+      default:
+        unreachable(event);
+    }
+    return this.outbox;
+  }
+
+  #tick(): void {
+    const late = this.#monoMs - this.#tickLastMonoMs;
+    this.#tickLastMonoMs = this.#monoMs;
+    // A process that was stopped or starved has heard nobody meanwhile: first let the pings in.
+    if (late > 3 * this.options.tickMs) {
+      this.outbox.note(
+        "warn",
+        "clock_gap",
+        `Did not run for ${Math.round(late)} ms: sessions get that time back`,
+        {
+          gapMs: Math.round(late),
+        },
+      );
+      for (const session of this.sessions.all()) {
+        session.deadlineMs += Math.ceil(late / this.options.tickMs) * this.options.tickMs;
+      }
+    }
+    for (const session of this.sessions.expired(this.#monoMs)) {
+      this.counters.sessionsExpired++;
+      this.outbox.note(
+        "info",
+        "session_expired",
+        `Expiring session ${sessionHex(session.id)}, timeout of ${session.timeoutMs}ms exceeded`,
+        { session: sessionHex(session.id), timeoutMs: session.timeoutMs },
+      );
+      this.#proposeExpiry(session);
+    }
+    for (const path of this.#reaper.due(this.#wallMs, this.#monoMs)) {
+      const body = new Writer(64);
+      body.string(path);
+      this.#propose(OpCode.DeleteContainer, null, null, 0, body.bytes, 0, body.length);
+    }
+  }
+
+  #proposeExpiry(session: Session): void {
+    if (session.closing) return;
+    this.#propose(OpCode.CloseSession, null, session, 0, this.#body.bytes, 0, 0);
+  }
+
+  // -------------------------------------------------------------------------------------- frames
+
+  #frame(connection: Connection, bytes: Uint8Array, start: number, end: number): void {
+    switch (connection.state) {
+      case ConnectionState.Open:
+        return this.#request(connection, bytes, start, end);
+      case ConnectionState.Fresh:
+        return this.#connect(connection, bytes, start, end);
+      case ConnectionState.Opening:
+        connection.waitingToOpen.push({ bytes, start, end, arrivedMs: this.#monoMs });
+        return;
+      default:
+        // Closing or closed: what follows a closeSession is dropped.
+        return;
+    }
+  }
+
+  #refuse(connection: Connection, event: string, message: string): void {
+    this.outbox.note("warn", event, message, { client: `${connection.address}:${connection.port}` });
+    this.#close(connection);
+  }
+
+  /** The ConnectRequest. client-protocol 2.2, with the password checked before anybody is disturbed. */
+  #connect(connection: Connection, bytes: Uint8Array, start: number, end: number): void {
+    const r = this.#reader;
+    r.reset(bytes, start, end);
+    connection.packetsReceived++;
+    this.counters.packetsReceived++;
+    r.i32(); // protocol version
+    const zxidSeen = r.i64AsNumber();
+    const asked = r.i32();
+    const idHi = r.i32();
+    const idLo = r.i32();
+    const password = r.buffer();
+    if (r.failed) {
+      return this.#refuse(connection, "connect_malformed", "Closed: the first frame is no ConnectRequest");
+    }
+    if (r.left > 0) {
+      connection.hasReadOnlyByte = true;
+      r.bool();
+    }
+    if (zxidSeen > this.zxid) {
+      return this.#refuse(
+        connection,
+        "connect_ahead",
+        `Refused session: client has seen zxid 0x${zxidSeen.toString(16)}, ours is ${
+          zxidHex(this.zxid)
+        }; it must try another server`,
+      );
+    }
+    const { sessionTimeoutMsMin, sessionTimeoutMsMax } = this.options;
+    const timeoutMs = Math.min(Math.max(asked, sessionTimeoutMsMin), sessionTimeoutMsMax);
+    if (idHi === 0 && idLo === 0) {
+      connection.state = ConnectionState.Opening;
+      const id = this.#sessionNext;
+      this.#sessionNext = (id + 1n) as SessionId;
+      connection.sessionOffered = id;
+      connection.opLast = OpCode.CreateSession;
+      this.#body.clear();
+      this.#body.i32(timeoutMs);
+      this.#propose(OpCode.CreateSession, connection, null, 0, this.#body.bytes, 0, this.#body.length);
+      return;
+    }
+    this.#reattach(connection, sessionIdOf(idHi, idLo), password, timeoutMs);
+  }
+
+  #reattach(connection: Connection, id: SessionId, password: Uint8Array | null, timeoutMs: number): void {
+    const session = this.sessions.get(id);
+    if (session === undefined || session.closing || !passwordMatches(id, password)) {
+      this.outbox.note(
+        "info",
+        "session_invalid",
+        `Refused session ${sessionHex(id)}: unknown, expired or wrong password`,
+        {
+          session: sessionHex(id),
+          client: `${connection.address}:${connection.port}`,
+        },
+      );
+      this.#writeConnectResponse(connection, 0, null);
+      this.#close(connection);
+      return;
+    }
+    const before = this.connections[session.connection];
+    if (session.connection !== 0 && before !== null && before !== undefined) this.#close(before);
+    session.timeoutMs = timeoutMs;
+    this.#attach(connection, session);
+  }
+
+  #attach(connection: Connection, session: Session): void {
+    session.connection = connection.number;
+    connection.session = session;
+    connection.state = ConnectionState.Open;
+    connection.opLast = OpCode.CreateSession;
+    connection.establishedWallMs = this.#wallMs;
+    this.sessions.touch(session, this.#monoMs);
+    this.#writeConnectResponse(connection, session.timeoutMs, session);
+    const waiting = connection.waitingToOpen;
+    connection.waitingToOpen = [];
+    for (const frame of waiting) this.#frame(connection, frame.bytes, frame.start, frame.end);
+  }
+
+  #writeConnectResponse(connection: Connection, timeoutMs: number, session: Session | null): void {
+    const { out } = connection;
+    out.i32(connection.hasReadOnlyByte ? 37 : 36);
+    out.i32(0);
+    out.i32(timeoutMs);
+    out.i64Halves(session?.hi ?? 0, session?.lo ?? 0);
+    out.buffer(session?.password ?? new Uint8Array(passwordBytes));
+    if (connection.hasReadOnlyByte) out.bool(false);
+    connection.packetsSent++;
+    this.counters.packetsSent++;
+    this.outbox.touch(connection);
+  }
+
+  #request(connection: Connection, bytes: Uint8Array, start: number, end: number): void {
+    if (end - start < requestHeaderBytes) {
+      return this.#refuse(
+        connection,
+        "frame_short",
+        `Closed: a request of ${end - start} bytes has no header`,
+      );
+    }
+    const r = this.#reader;
+    r.reset(bytes, start, end);
+    const xid = r.i32();
+    const op = r.i32();
+    connection.packetsReceived++;
+    this.counters.packetsReceived++;
+    if (op === OpCode.Auth) return this.#auth(connection, xid, r);
+    if (op === OpCode.Sasl) {
+      headerFrame(connection.out, xid, 0, 0);
+      connection.out.i32(-1);
+      connection.out.i32At(connection.out.length - 24, 20);
+      return this.outbox.touch(connection);
+    }
+    if (this.options.enforceAuthSchemes.length > 0 && !this.#isProven(connection)) {
+      headerFrame(connection.out, xid, 0, ErrorCode.SessionClosedRequireSaslAuth);
+      this.outbox.touch(connection);
+      return this.#refuse(
+        connection,
+        "auth_required",
+        "Closed: a request before the required authentication",
+      );
+    }
+    const session = connection.session as Session;
+    // Expiring: its close is on the way and will end this connection.
+    if (session.closing) return;
+    this.sessions.touch(session, this.#monoMs);
+    connection.opLast = op;
+    this.counters.countRequest(op);
+    if (xid >= 0) connection.cxidLast = xid;
+    switch (op) {
+      case OpCode.SetData:
+      case OpCode.Create:
+      case OpCode.Create2:
+      case OpCode.CreateContainer:
+      case OpCode.CreateTtl:
+      case OpCode.Delete:
+      case OpCode.SetAcl:
+      case OpCode.Multi:
+      case OpCode.Reconfig:
+        return this.#propose(op, connection, session, xid, bytes, start + requestHeaderBytes, end);
+      case OpCode.CloseSession:
+        this.#propose(op, connection, session, xid, bytes, start + requestHeaderBytes, end);
+        connection.state = ConnectionState.Closing;
+        return;
+      case OpCode.GetData:
+      case OpCode.Exists:
+      case OpCode.GetChildren:
+      case OpCode.GetChildren2:
+      case OpCode.GetAcl:
+      case OpCode.Sync:
+      case OpCode.Ping:
+      case OpCode.CheckWatches:
+      case OpCode.RemoveWatches:
+      case OpCode.MultiRead:
+      case OpCode.SetWatches:
+      case OpCode.SetWatches2:
+      case OpCode.GetEphemerals:
+      case OpCode.GetAllChildrenNumber:
+      case OpCode.AddWatch:
+      case OpCode.WhoAmI:
+        if (connection.order.empty) return this.#read(connection, xid, op, r, this.#monoMs);
+        connection.order.pushWaiting({ bytes, start, end, arrivedMs: this.#monoMs });
+        this.outstanding++;
+        return;
+      default:
+        // Also what no client may ask: check alone, createSession, deleteContainer (client-protocol 4.7).
+        headerFrame(connection.out, xid, -1, ErrorCode.Unimplemented);
+        this.outbox.touch(connection);
+        return this.#refuse(
+          connection,
+          "op_unknown",
+          `Closed: ${opName(op)} is not an operation that clients may ask`,
+        );
+    }
+  }
+
+  #isProven(connection: Connection): boolean {
+    return connection.identities.some(({ scheme }) => this.options.enforceAuthSchemes.includes(scheme));
+  }
+
+  /** Answered at once, before requests that wait; later requests have the new identities. */
+  #auth(connection: Connection, xid: number, r: Reader): void {
+    r.i32();
+    const scheme = r.string();
+    const auth = r.buffer();
+    const added = r.failed ? null : authenticate(scheme, auth, connection.address, this.options.judge.auth);
+    this.outbox.touch(connection);
+    if (added === null) {
+      this.counters.authFailed++;
+      headerFrame(connection.out, xid, 0, ErrorCode.AuthFailed);
+      return this.#refuse(
+        connection,
+        "auth_failed",
+        `Closed: authentication with scheme ${JSON.stringify(scheme)} failed`,
+      );
+    }
+    const fresh = added.filter((one) =>
+      !connection.identities.some((known) => known.scheme === one.scheme && known.id === one.id)
+    );
+    if (fresh.length > 0) connection.identities = [...fresh, ...connection.identities];
+    headerFrame(connection.out, xid, 0, ErrorCode.Ok);
+  }
+
+  // --------------------------------------------------------------------------------------- reads
+
+  #read(connection: Connection, xidAsked: number, op: number, r: Reader, arrivedMs: number): void {
+    const { out } = connection;
+    const xid = op === OpCode.Ping ? Xid.Ping : xidAsked;
+    // Events of setWatches precede its reply, so the reply's frame begins after them.
+    if (op === OpCode.SetWatches || op === OpCode.SetWatches2) {
+      const emit: Emit = (type, bytes, start, end) => {
+        writeEvent(out, -1, type, bytes, start, end);
+        connection.packetsSent++;
+      };
+      const code = this.#reads.setWatches(r, connection, emit, op === OpCode.SetWatches2);
+      headerFrame(out, xid, this.applier.zxid, code);
+      return this.#answered(connection, 20, arrivedMs);
+    }
+    const at = beginFrame(out, xid, this.applier.zxid);
+    const code = this.#readBody(connection, op, r, out);
+    if (code === ErrorCode.Ok) endFrame(out, at);
+    else {
+      failFrame(out, at, code);
+      if (op === OpCode.MultiRead && this.#isWholeMulti(r)) {
+        writeMultiEnd(out);
+        endFrame(out, at);
+      }
+    }
+    this.#answered(connection, out.length - at, arrivedMs);
+  }
+
+  /** The original ends a multiRead with a write in it by the terminator all the same. */
+  #isWholeMulti(r: Reader): boolean {
+    return !r.failed;
+  }
+
+  #readBody(connection: Connection, op: number, r: Reader, out: Writer): number {
+    switch (op) {
+      case OpCode.GetData:
+        return this.#reads.getData(r, out, connection);
+      case OpCode.Exists:
+        return this.#reads.exists(r, out, connection);
+      case OpCode.GetChildren:
+        return this.#reads.getChildren(r, out, connection, false);
+      case OpCode.GetChildren2:
+        return this.#reads.getChildren(r, out, connection, true);
+      case OpCode.GetAcl:
+        return this.#reads.getAcl(r, out, connection);
+      case OpCode.Ping:
+        return ErrorCode.Ok;
+      case OpCode.Sync:
+        return this.#reads.sync(r, out);
+      case OpCode.CheckWatches:
+        return this.#reads.checkWatches(r, connection, false);
+      case OpCode.RemoveWatches:
+        return this.#reads.checkWatches(r, connection, true);
+      case OpCode.MultiRead:
+        return this.#reads.multiRead(r, out, connection);
+      case OpCode.GetEphemerals:
+        return this.#reads.getEphemerals(r, out, connection);
+      case OpCode.GetAllChildrenNumber:
+        return this.#reads.getAllChildrenNumber(r, out, connection);
+      case OpCode.AddWatch:
+        return this.#reads.addWatch(r, out, connection);
+      case OpCode.WhoAmI:
+        return this.#reads.whoAmI(out, connection);
+      default:
+        return ErrorCode.Unimplemented;
+    }
+  }
+
+  #answered(connection: Connection, bytes: number, arrivedMs: number): void {
+    const latency = this.#monoMs - arrivedMs;
+    connection.packetsSent++;
+    connection.countReply(latency, this.#monoMs, this.applier.zxid);
+    this.counters.countResponse(bytes);
+    this.counters.latency.record(latency);
+    this.counters.read.record(latency);
+    this.outbox.touch(connection);
+  }
+
+  // -------------------------------------------------------------------------------------- writes
+
+  /** Judges a wish and proposes what comes of it; a refusal is a txn as well, and keeps its place. */
+  #propose(
+    op: number,
+    connection: Connection | null,
+    session: Session | null,
+    xid: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const ledger = this.#ledger;
+    const judge = this.#judge;
+    const txn = ledger.writer;
+    const at = txn.room(4 + txnHeaderBytes);
+    const zxid = zxidNext(ledger.proposed);
+    judge.txn = txn;
+    judge.zxid = zxid;
+    judge.timeMs = this.#wallMs;
+    judge.session = session;
+    judge.identities = connection?.identities ?? [];
+    judge.reader.reset(bytes, start, end);
+    const bodyAt = txn.length;
+    const code = this.#prepare(op, judge, session);
+    let type = op;
+    if (code !== ErrorCode.Ok) {
+      type = OpCode.Error;
+      txn.length = bodyAt;
+      txn.i32(code);
+    } else if (this.options.digestEnabled) {
+      txn.i32(digestVersion);
+      txn.i64Halves(this.#overlay.digest.hi | 0, this.#overlay.digest.lo | 0);
+    }
+    const offered = op === OpCode.CreateSession ? connection?.sessionOffered : undefined;
+    const length = txn.length;
+    txn.length = at + 4;
+    if (offered !== undefined) txn.i64(offered);
+    else txn.i64Halves(session?.hi ?? 0, session?.lo ?? 0);
+    txn.i32(xid);
+    txn.i64FromNumber(zxid);
+    txn.i64FromNumber(this.#wallMs);
+    txn.i32(type);
+    txn.length = length;
+    ledger.propose(zxid, at, connection?.number ?? 0, this.#monoMs);
+    if (connection !== null) {
+      connection.order.pushWrite();
+      connection.writesInFlight++;
+      this.outstanding++;
+    }
+  }
+
+  #prepare(op: number, judge: Judge, session: Session | null): number {
+    switch (op) {
+      case OpCode.SetData:
+        return prepareSetData(judge);
+      case OpCode.Create:
+      case OpCode.Create2:
+      case OpCode.CreateContainer:
+      case OpCode.CreateTtl:
+        return prepareCreate(judge, op);
+      case OpCode.Delete:
+        return prepareDelete(judge);
+      case OpCode.SetAcl:
+        return prepareSetAcl(judge);
+      case OpCode.Check:
+        return prepareCheck(judge);
+      case OpCode.Multi:
+        return prepareMulti(judge);
+      case OpCode.DeleteContainer:
+        return prepareDeleteContainer(judge);
+      case OpCode.CreateSession:
+        return prepareCreateSession(judge, judge.reader.i32());
+      case OpCode.CloseSession:
+        return session === null ? ErrorCode.SessionExpired : prepareCloseSession(judge, session);
+      case OpCode.Reconfig:
+        return ErrorCode.ReconfigDisabled;
+      default:
+        return ErrorCode.Unimplemented;
+    }
+  }
+
+  /** One committed txn: applied, and answered to whoever asked here. */
+  readonly #commit = (
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    origin: number,
+    arrivedMs: number,
+  ): void => {
+    const { sessionHi, sessionLo, cxid, zxid, type } = txnHeaderAt(bytes, start, end);
+    const connection = origin === 0 ? null : (this.connections[origin] ?? null);
+    const body = this.#body;
+    body.clear();
+    const code = this.applier.apply(bytes, start, end, type, zxid, connection === null ? null : body);
+    this.counters.commits++;
+    this.counters.append.record(this.#monoMs - arrivedMs);
+    if (connection !== null) this.#writeDone(connection);
+    if (type === OpCode.CreateSession) this.#sessionCreated(connection, sessionHi, sessionLo);
+    else if (type === OpCode.CloseSession) {
+      this.#sessionClosed(connection, sessionHi, sessionLo, zxid, cxid, arrivedMs);
+    } else if (connection !== null) this.#reply(connection, cxid, zxid, code, body, arrivedMs);
+  };
+
+  /** One write of this connection is no longer in flight. */
+  #writeDone(connection: Connection): void {
+    connection.order.shiftWrite();
+    connection.writesInFlight--;
+    this.outstanding--;
+    if (connection.state !== ConnectionState.Closed) return;
+    this.#dropWaiting(connection);
+    this.#recycleIfIdle(connection);
+  }
+
+  /** Waiting reads that have nobody left to answer to. */
+  #dropWaiting(connection: Connection): void {
+    while (connection.order.shiftWaiting() !== null) this.outstanding--;
+  }
+
+  #reply(
+    connection: Connection,
+    cxid: number,
+    zxid: number,
+    code: number,
+    body: Writer,
+    arrivedMs: number,
+  ): void {
+    if (connection.state === ConnectionState.Closed) return;
+    const { out } = connection;
+    const at = beginFrame(out, cxid, zxid);
+    if (code === ErrorCode.Ok) {
+      if (body.length > 0) out.rawRange(body.bytes, 0, body.length);
+      endFrame(out, at);
+    } else failFrame(out, at, code);
+    const latency = this.#monoMs - arrivedMs;
+    connection.packetsSent++;
+    connection.countReply(latency, this.#monoMs, zxid);
+    this.counters.countResponse(out.length - at);
+    this.counters.latency.record(latency);
+    this.counters.write.record(latency);
+    this.outbox.touch(connection);
+    this.#readsBehind(connection);
+  }
+
+  /** Reads that waited for the write just answered, up to the next write. */
+  #readsBehind(connection: Connection): void {
+    for (
+      let waiting = connection.order.shiftWaiting();
+      waiting !== null;
+      waiting = connection.order.shiftWaiting()
+    ) {
+      this.outstanding--;
+      const r = this.#reader;
+      r.reset(waiting.bytes, waiting.start, waiting.end);
+      const xid = r.i32();
+      const op = r.i32();
+      this.#read(connection, xid, op, r, waiting.arrivedMs);
+    }
+  }
+
+  #sessionCreated(connection: Connection | null, hi: number, lo: number): void {
+    const session = this.sessions.get(sessionIdOf(hi, lo));
+    assert(session !== undefined, "an applied createSession made a session");
+    this.sessions.watch(session, this.#monoMs);
+    if (connection !== null && connection.state === ConnectionState.Opening) {
+      this.#attach(connection, session);
+    }
+  }
+
+  /** The reply, if anybody asked, and then the end of every connection that held the session. */
+  #sessionClosed(
+    asker: Connection | null,
+    hi: number,
+    lo: number,
+    zxid: number,
+    cxid: number,
+    arrivedMs: number,
+  ): void {
+    const session = this.sessions.get(sessionIdOf(hi, lo));
+    this.#body.clear();
+    this.applier.finishSessionClose(hi, lo, zxid);
+    if (asker !== null) {
+      this.#reply(asker, cxid, zxid, ErrorCode.Ok, this.#body, arrivedMs);
+      this.#close(asker);
+    }
+    const holder = session === undefined || session.connection === 0
+      ? null
+      : this.connections[session.connection];
+    if (holder !== null && holder !== undefined) this.#close(holder);
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * Status of a peer: reads its rooms and makes the values that `status.ts` describes.
+ */
+import type { SessionId } from "../base/zxid.ts";
+import { OpCode, opName } from "../wire/opcodes.ts";
+import type { WatchTable } from "../watch/table.ts";
+import type { Connection } from "./connection.ts";
+import { opSlot, type Peer } from "./peer.ts";
+import type { ConnectionStatus, PeerStatus, PeerStatusSource, SessionStatus } from "./status.ts";
+
+/** What the shell counts: connections it turned away, bytes it moved. */
+export interface ShellCounters {
+  bytesReceived: number;
+  bytesSent: number;
+  connectionsAccepted: number;
+  connectionsRejected: number;
+  connectionsDropped: number;
+  sessionlessExpired: number;
+}
+
+export function makeShellCounters(): ShellCounters {
+  return {
+    bytesReceived: 0,
+    bytesSent: 0,
+    connectionsAccepted: 0,
+    connectionsRejected: 0,
+    connectionsDropped: 0,
+    sessionlessExpired: 0,
+  };
+}
+
+/** As `cons` names the last operation. operations 2.4. */
+const opShort = new Map<number, string>([
+  [OpCode.CreateSession, "SESS"],
+  [OpCode.Ping, "PING"],
+  [OpCode.CloseSession, "CLOS"],
+  [OpCode.Create, "CREA"],
+  [OpCode.Create2, "CREA"],
+  [OpCode.CreateTtl, "CREA"],
+  [OpCode.CreateContainer, "CREA"],
+  [OpCode.Delete, "DELE"],
+  [OpCode.Exists, "EXIS"],
+  [OpCode.GetData, "GETD"],
+  [OpCode.SetData, "SETD"],
+  [OpCode.GetChildren, "GETC"],
+  [OpCode.GetChildren2, "GETC"],
+  [OpCode.GetAcl, "GETA"],
+  [OpCode.SetAcl, "SETA"],
+  [OpCode.GetEphemerals, "GETE"],
+  [OpCode.GetAllChildrenNumber, "GETACN"],
+  [OpCode.Check, "CHEC"],
+  [OpCode.Multi, "MULT"],
+  [OpCode.MultiRead, "MLTR"],
+  [OpCode.Sync, "SYNC"],
+  [OpCode.SetWatches, "SETW"],
+  [OpCode.SetWatches2, "SETW"],
+  [OpCode.AddWatch, "ADDW"],
+  [OpCode.RemoveWatches, "REMW"],
+  [OpCode.CheckWatches, "CHKW"],
+  [OpCode.Reconfig, "RECO"],
+  [OpCode.WhoAmI, "HOMI"],
+]);
+
+export function makeStatusSource(
+  peer: Peer,
+  shell: ShellCounters,
+  clock: { wallMs(): number; monotonicMs(): number },
+): PeerStatusSource {
+  const { counters } = peer;
+  return {
+    status(): PeerStatus {
+      const requestsByOp = new Map<string, number>();
+      for (const op of Object.values(OpCode)) {
+        const count = counters.requests[opSlot(op)] as number;
+        if (count > 0) requestsByOp.set(opName(op), count);
+      }
+      return {
+        mode: "standalone",
+        serving: true,
+        serverId: peer.options.serverId,
+        zxidLast: peer.zxid,
+        // The root counts twice, once as "" and once as "/", as it always has.
+        znodes: peer.tree.liveCount + 1,
+        ephemerals: peer.tree.ephemeralCount,
+        watches: peer.dataWatches.size + peer.childWatches.size,
+        watchPaths: peer.dataWatches.pathCount,
+        watchConnections:
+          peer.connections.filter((c) => c !== null && peer.dataWatches.hasConnection(c.number)).length,
+        watchesData: peer.dataWatches.size,
+        sessions: peer.sessions.size,
+        dataBytes: peer.tree.dataBytes,
+        connections: peer.connectionCount,
+        outstanding: peer.outstanding,
+        packetsReceived: counters.packetsReceived,
+        packetsSent: counters.packetsSent,
+        bytesReceived: shell.bytesReceived,
+        bytesSent: shell.bytesSent,
+        uptimeMs: clock.monotonicMs() - peer.options.bornMonoMs,
+        latency: counters.latency.summary(),
+        stages: {
+          read: counters.read.summary(),
+          write: counters.write.summary(),
+          append: counters.append.summary(),
+        },
+        requestsByOp,
+        events: { ...peer.applier.events },
+        connectionsAccepted: shell.connectionsAccepted,
+        connectionsRejected: shell.connectionsRejected,
+        connectionsDropped: shell.connectionsDropped,
+        sessionlessExpired: shell.sessionlessExpired,
+        sessionsExpired: counters.sessionsExpired,
+        authFailed: counters.authFailed,
+        commits: counters.commits,
+        responseBytesLast: counters.responseBytesLast,
+        responseBytesMin: counters.responseBytesMin,
+        responseBytesMax: counters.responseBytesMax,
+        digest: peer.tree.digest.value,
+        digestMismatches: peer.applier.digestMismatches,
+      };
+    },
+    connections: () => live(peer).map(connectionStatus),
+    sessions(): SessionStatus[] {
+      const toWall = clock.wallMs() - clock.monotonicMs();
+      return [...peer.sessions.all()].map((session) => ({
+        id: session.id,
+        timeoutMs: session.timeoutMs,
+        expiresAtMs: session.deadlineMs + toWall,
+      }));
+    },
+    ephemerals(): Map<SessionId, string[]> {
+      const map = new Map<SessionId, string[]>();
+      for (const [id, rows] of peer.tree.ephemerals) {
+        map.set(
+          id,
+          [...rows].map((row) => peer.tree.pathOf(row)).sort(),
+        );
+      }
+      return map;
+    },
+    watchesBySession(): Map<SessionId, string[]> {
+      const map = new Map<SessionId, string[]>();
+      for (const connection of live(peer)) {
+        if (connection.session === null || !peer.dataWatches.hasConnection(connection.number)) continue;
+        map.set(connection.session.id, [...peer.dataWatches.pathsOf(connection.number)].sort());
+      }
+      return map;
+    },
+    watchesByPath: () => watchesByPath(peer, peer.dataWatches),
+    digests: () => [...peer.applier.digests],
+    quotas: () =>
+      [...peer.quotas.paths].map((path) => {
+        const limits = peer.quotas.limitsOf(path);
+        const use = peer.quotas.useOf(path);
+        return {
+          path,
+          countLimit: limits === null ? -1 : Math.max(limits.count, limits.countHard),
+          bytesLimit: limits === null ? -1 : Math.max(limits.bytes, limits.bytesHard),
+          count: use?.count ?? 0,
+          bytes: use?.bytes ?? 0,
+        };
+      }),
+    resetStats: () => counters.reset(),
+    resetConnectionStats: () => {
+      for (const connection of live(peer)) connection.resetStats();
+    },
+  };
+}
+
+function live(peer: Peer): Connection[] {
+  return peer.connections.filter((connection) => connection !== null);
+}
+
+function watchesByPath(peer: Peer, table: WatchTable): Map<string, SessionId[]> {
+  const map = new Map<string, SessionId[]>();
+  for (const { path, connections } of table.paths()) {
+    const ids: SessionId[] = [];
+    for (const number of connections) {
+      const session = peer.connections[number]?.session;
+      if (session !== null && session !== undefined) ids.push(session.id);
+    }
+    map.set(path, ids);
+  }
+  return map;
+}
+
+function connectionStatus(connection: Connection): ConnectionStatus {
+  const { session } = connection;
+  return {
+    remoteAddress: connection.address,
+    remotePort: connection.port,
+    secure: connection.secure,
+    packetsReceived: connection.packetsReceived,
+    packetsSent: connection.packetsSent,
+    outstanding: connection.order.outstanding,
+    session: session === null ? null : {
+      id: session.id,
+      timeoutMs: session.timeoutMs,
+      operationLast: opShort.get(connection.opLast) ?? "NA",
+      establishedMs: connection.establishedWallMs,
+      cxidLast: connection.cxidLast,
+      zxidLast: connection.zxidLast,
+      responseLastMs: connection.responseLastMs,
+      latencyLastMs: connection.latencyLastMs,
+      latencyMinMs: connection.latencyCount === 0 ? 0 : connection.latencyMinMs,
+      latencyAvgMs: connection.latencyCount === 0 ? 0 : connection.latencySumMs / connection.latencyCount,
+      latencyMaxMs: connection.latencyMaxMs,
+    },
+  };
+}

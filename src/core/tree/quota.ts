@@ -1,0 +1,213 @@
+/**
+ * Quotas: limits and statistics kept as znodes below /zookeeper/quota. server-semantics 7.
+ *
+ * The quota of /a/b is the text of /zookeeper/quota/a/b/zookeeper_limits; its use is written, without
+ * a txn, into zookeeper_stats beside it. A server without quotas pays one comparison a change. What
+ * proposals in flight will add counts as used already, so pipelining does not get past a hard limit.
+ */
+import { bytesEqualAt, bytesOf, textOf } from "../base/bytes.ts";
+import { I, type Tree } from "./tree.ts";
+
+const prefix = bytesOf("/zookeeper/quota/");
+const zookeeperPrefix = bytesOf("/zookeeper/");
+const limitsName = "zookeeper_limits";
+const statsName = "zookeeper_stats";
+const quotaRoot = "/zookeeper/quota";
+
+export interface QuotaLimits {
+  readonly count: number;
+  readonly bytes: number;
+  readonly countHard: number;
+  readonly bytesHard: number;
+}
+
+/** `count=5,bytes=100=;byteHardLimit=200;countHardLimit=10`; what is absent or unreadable is -1. */
+export function parseQuota(text: string): QuotaLimits {
+  const found = new Map<string, number>();
+  for (const piece of text.split(/[,;]+/)) {
+    const [key, value] = piece.split("=");
+    const number = Number(value === "" ? Number.NaN : value);
+    if (key !== undefined && Number.isFinite(number)) found.set(key, number);
+  }
+  return {
+    count: found.get("count") ?? -1,
+    bytes: found.get("bytes") ?? -1,
+    countHard: found.get("countHardLimit") ?? -1,
+    bytesHard: found.get("byteHardLimit") ?? -1,
+  };
+}
+
+interface Use {
+  count: number;
+  bytes: number;
+}
+
+export class Quotas {
+  readonly #tree: Tree;
+  readonly #enforce: boolean;
+  /** Paths with a limits znode, to what is proposed for them but not applied. */
+  readonly #marked = new Map<string, Use>();
+  #undo: { use: Use; count: number; bytes: number }[] | null = null;
+
+  constructor(tree: Tree, options: { enforce: boolean }) {
+    this.#tree = tree;
+    this.#enforce = options.enforce;
+  }
+
+  get paths(): IterableIterator<string> {
+    return this.#marked.keys();
+  }
+
+  /** The deepest marked path at or above this one. */
+  #markOf(bytes: Uint8Array, start: number, end: number): string | null {
+    if (this.#marked.size === 0 || bytesEqualAt(bytes, start, zookeeperPrefix)) return null;
+    let path = textOf(bytes, start, end);
+    while (path.length > 1) {
+      if (this.#marked.has(path)) return path;
+      path = path.slice(0, path.lastIndexOf("/"));
+    }
+    return null;
+  }
+
+  /** May a proposal add this much? Only asked where quotas are enforced. */
+  admits(bytes: Uint8Array, start: number, end: number, count: number, size: number): boolean {
+    if (!this.#enforce || this.#marked.size === 0) return true;
+    const path = this.#markOf(bytes, start, end);
+    if (path === null) return true;
+    const limits = this.limitsOf(path);
+    const used = this.useOf(path);
+    if (limits === null || used === null) return true;
+    const proposed = this.#marked.get(path) ?? { count: 0, bytes: 0 };
+    if (count !== 0) {
+      const limit = limits.countHard > -1 ? limits.countHard : -1;
+      if (limit > -1 && used.count + proposed.count + count > limit) return false;
+    }
+    if (size !== 0) {
+      const limit = limits.bytesHard > -1 ? limits.bytesHard : -1;
+      if (limit > -1 && used.bytes + proposed.bytes + size > limit) return false;
+    }
+    return true;
+  }
+
+  propose(bytes: Uint8Array, start: number, end: number, count: number, size: number): void {
+    if (this.#marked.size === 0) return;
+    const path = this.#markOf(bytes, start, end);
+    const use = path === null ? undefined : this.#marked.get(path);
+    if (use === undefined) return;
+    use.count += count;
+    use.bytes += size;
+    this.#undo?.push({ use, count, bytes: size });
+  }
+
+  begin(): void {
+    this.#undo = [];
+  }
+
+  keep(): void {
+    this.#undo = null;
+  }
+
+  undo(): void {
+    for (const { use, count, bytes } of this.#undo ?? []) {
+      use.count -= count;
+      use.bytes -= bytes;
+    }
+    this.#undo = null;
+  }
+
+  /** Nothing is in flight: forgets what was proposed. */
+  settleAll(): void {
+    for (const use of this.#marked.values()) use.count = use.bytes = 0;
+  }
+
+  /** A committed change under this path; keeps the statistics right. */
+  applied(bytes: Uint8Array, start: number, end: number, count: number, size: number): void {
+    if (this.#marked.size === 0) return;
+    const path = this.#markOf(bytes, start, end);
+    if (path === null) return;
+    const proposed = this.#marked.get(path);
+    if (proposed !== undefined) {
+      proposed.count -= count;
+      proposed.bytes -= size;
+    }
+    const used = this.useOf(path);
+    if (used !== null) this.#writeUse(path, used.count + count, used.bytes + size);
+  }
+
+  /** A znode below /zookeeper/quota came: a limits znode marks, a stats znode is filled. */
+  created(bytes: Uint8Array, start: number, end: number): void {
+    if (!bytesEqualAt(bytes, start, prefix)) return;
+    const path = textOf(bytes, start, end);
+    const cut = path.lastIndexOf("/");
+    const subject = path.slice(quotaRoot.length, cut);
+    if (subject === "") return;
+    const name = path.slice(cut + 1);
+    if (name === limitsName) this.#marked.set(subject, this.#marked.get(subject) ?? { count: 0, bytes: 0 });
+    else if (name === statsName) this.#recount(subject);
+  }
+
+  deleted(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#marked.size === 0 || !bytesEqualAt(bytes, start, prefix)) return;
+    const path = textOf(bytes, start, end);
+    const cut = path.lastIndexOf("/");
+    if (path.slice(cut + 1) === limitsName) this.#marked.delete(path.slice(quotaRoot.length, cut));
+  }
+
+  /** After a load: finds every limits znode and counts every subject. */
+  rebuild(): void {
+    this.#marked.clear();
+    const root = this.#tree.findText(quotaRoot);
+    if (root === 0) return;
+    const stack = [root];
+    for (let row = stack.pop(); row !== undefined; row = stack.pop()) {
+      for (
+        let child = this.#tree.int(row, I.childFirst);
+        child !== 0;
+        child = this.#tree.int(child, I.siblingNext)
+      ) {
+        const path = bytesOf(this.#tree.pathOf(child));
+        this.created(path, 0, path.length);
+        stack.push(child);
+      }
+    }
+  }
+
+  limitsOf(path: string): QuotaLimits | null {
+    const row = this.#tree.findText(`${quotaRoot}${path}/${limitsName}`);
+    if (row === 0) return null;
+    const data = this.#tree.dataOf(row);
+    return parseQuota(data === null ? "" : textOf(data));
+  }
+
+  useOf(path: string): Use | null {
+    const row = this.#tree.findText(`${quotaRoot}${path}/${statsName}`);
+    if (row === 0) return null;
+    const data = this.#tree.dataOf(row);
+    const { count, bytes } = parseQuota(data === null ? "" : textOf(data));
+    return { count, bytes };
+  }
+
+  #writeUse(path: string, count: number, bytes: number): void {
+    const row = this.#tree.findText(`${quotaRoot}${path}/${statsName}`);
+    if (row !== 0) this.#tree.setDataQuietly(row, bytesOf(`count=${count},bytes=${bytes}`));
+  }
+
+  #recount(path: string): void {
+    const top = this.#tree.findText(path);
+    let count = 0;
+    let bytes = 0;
+    const stack = top === 0 ? [] : [top];
+    for (let row = stack.pop(); row !== undefined; row = stack.pop()) {
+      count++;
+      bytes += Math.max(0, this.#tree.int(row, I.dataLength));
+      for (
+        let child = this.#tree.int(row, I.childFirst);
+        child !== 0;
+        child = this.#tree.int(child, I.siblingNext)
+      ) {
+        stack.push(child);
+      }
+    }
+    this.#writeUse(path, count, bytes);
+  }
+}

@@ -1,0 +1,380 @@
+/**
+ * Watch table: who asked to hear about which path.
+ *
+ * A server has two, one for data and one for children (server-semantics 5.1). A watch is one row of
+ * 8 integers, a watched path one row of 6 and a cell of its bytes: about 100 bytes for a watch on a
+ * path of its own, where an object in two maps would cost 300. The path need not exist. A change
+ * looks up its own path and, while anybody watches recursively, each of its ancestors: what other
+ * watches there are costs nothing.
+ *
+ * Always true: one row for each (connection, path) however often it was asked for; its modes are a
+ * set, so a one-shot watch and a persistent one live side by side (as from 3.9).
+ */
+import { textOf } from "../base/bytes.ts";
+import { Rows } from "../base/rows.ts";
+import { Slab } from "../base/slab.ts";
+
+export const WatchMode = { Standard: 1, Persistent: 2, Recursive: 4 } as const;
+export const watchModesAll = 7;
+
+const P = { path: 0, length: 1, hash: 2, hashNext: 3, first: 4 } as const;
+const W = {
+  path: 0,
+  connection: 1,
+  modes: 2,
+  pathNext: 3,
+  pathBefore: 4,
+  connectionNext: 5,
+  connectionBefore: 6,
+  hashNext: 7,
+} as const;
+
+const slash = 0x2f;
+
+function hashPath(bytes: Uint8Array, start: number, end: number): number {
+  let h = 0x811c9dc5;
+  for (let i = start; i < end; i++) h = Math.imul(h ^ (bytes[i] as number), 0x01000193);
+  h ^= h >>> 15;
+  return Math.imul(h, 0x2c1b3c6d) ^ (h >>> 12);
+}
+
+function hashPair(path: number, connection: number): number {
+  const h = Math.imul(path, 0x9e3779b1) ^ Math.imul(connection, 0x85ebca6b);
+  return h ^ (h >>> 15);
+}
+
+export class WatchTable {
+  readonly #paths = new Rows(6);
+  readonly #watches = new Rows(8);
+  readonly #slab = new Slab();
+  #pathBuckets = new Int32Array(256);
+  #pairBuckets = new Int32Array(256);
+  /** First watch of each connection, by its number. */
+  readonly #firstOf: number[] = [];
+  #recursive = 0;
+
+  /** Connections that the last `fire` found, `hitCount` of them. */
+  hits = new Int32Array(64);
+  hitCount = 0;
+
+  get size(): number {
+    return this.#watches.count;
+  }
+
+  get pathCount(): number {
+    return this.#paths.count;
+  }
+
+  // --------------------------------------------------------------------------------- registering
+
+  add(connection: number, bytes: Uint8Array, start: number, end: number, mode: number): void {
+    const path = this.#pathRow(bytes, start, end) || this.#addPath(bytes, start, end);
+    let watch = this.#find(path, connection);
+    if (watch === 0) watch = this.#addWatch(path, connection);
+    const chunk = this.#watches.chunk(watch);
+    const at = this.#watches.at(watch) + W.modes;
+    const modes = chunk[at] as number;
+    if ((mode & WatchMode.Recursive) !== 0 && (modes & WatchMode.Recursive) === 0) this.#recursive++;
+    chunk[at] = modes | mode;
+  }
+
+  /** The modes of a connection on exactly this path; 0 for none. */
+  modes(connection: number, bytes: Uint8Array, start: number, end: number): number {
+    const path = this.#pathRow(bytes, start, end);
+    const watch = path === 0 ? 0 : this.#find(path, connection);
+    return watch === 0 ? 0 : (this.#watches.chunk(watch)[this.#watches.at(watch) + W.modes] as number);
+  }
+
+  /** Takes modes away. True: at least one was there. */
+  remove(connection: number, bytes: Uint8Array, start: number, end: number, modes: number): boolean {
+    const path = this.#pathRow(bytes, start, end);
+    const watch = path === 0 ? 0 : this.#find(path, connection);
+    return watch !== 0 && this.#removeModes(watch, modes);
+  }
+
+  removeConnection(connection: number): void {
+    let watch = this.#firstOf[connection] ?? 0;
+    while (watch !== 0) {
+      const next = this.#watches.chunk(watch)[this.#watches.at(watch) + W.connectionNext] as number;
+      this.#removeModes(watch, watchModesAll);
+      watch = next;
+    }
+  }
+
+  hasConnection(connection: number): boolean {
+    return (this.#firstOf[connection] ?? 0) !== 0;
+  }
+
+  // -------------------------------------------------------------------------------------- firing
+
+  /**
+   * Finds who hears of a change to the path into `hits`, and takes their one-shot watches away. A
+   * connection may be there twice, once for its own path and once for an ancestor.
+   */
+  fire(bytes: Uint8Array, start: number, end: number): void {
+    this.hitCount = 0;
+    if (this.#watches.count === 0) return;
+    const path = this.#pathRow(bytes, start, end);
+    if (path !== 0) {
+      let watch = this.#paths.chunk(path)[this.#paths.at(path) + P.first] as number;
+      while (watch !== 0) {
+        const chunk = this.#watches.chunk(watch);
+        const at = this.#watches.at(watch);
+        const next = chunk[at + W.pathNext] as number;
+        this.#hit(chunk[at + W.connection] as number);
+        if (((chunk[at + W.modes] as number) & WatchMode.Standard) !== 0) {
+          this.#removeModes(watch, WatchMode.Standard);
+        }
+        watch = next;
+      }
+    }
+    if (this.#recursive > 0) this.#fireAncestors(bytes, start, end);
+  }
+
+  #fireAncestors(bytes: Uint8Array, start: number, end: number): void {
+    for (let i = end - 1; i >= start && end - start > 1; i--) {
+      if (bytes[i] !== slash) continue;
+      const path = this.#pathRow(bytes, start, i === start ? start + 1 : i);
+      if (path === 0) continue;
+      let watch = this.#paths.chunk(path)[this.#paths.at(path) + P.first] as number;
+      while (watch !== 0) {
+        const chunk = this.#watches.chunk(watch);
+        const at = this.#watches.at(watch);
+        if (((chunk[at + W.modes] as number) & WatchMode.Recursive) !== 0) {
+          this.#hit(chunk[at + W.connection] as number);
+        }
+        watch = chunk[at + W.pathNext] as number;
+      }
+    }
+  }
+
+  #hit(connection: number): void {
+    if (this.hitCount === this.hits.length) {
+      const grown = new Int32Array(this.hits.length * 2);
+      grown.set(this.hits);
+      this.hits = grown;
+    }
+    this.hits[this.hitCount++] = connection;
+  }
+
+  // ------------------------------------------------------------------------------------- showing
+
+  *paths(): Generator<{ path: string; connections: number[] }> {
+    for (let bucket = 0; bucket < this.#pathBuckets.length; bucket++) {
+      let row = this.#pathBuckets[bucket] as number;
+      while (row !== 0) {
+        const chunk = this.#paths.chunk(row);
+        const at = this.#paths.at(row);
+        const connections: number[] = [];
+        for (let watch = chunk[at + P.first] as number; watch !== 0;) {
+          const watchChunk = this.#watches.chunk(watch);
+          const watchAt = this.#watches.at(watch);
+          connections.push(watchChunk[watchAt + W.connection] as number);
+          watch = watchChunk[watchAt + W.pathNext] as number;
+        }
+        yield { path: this.#pathText(row), connections };
+        row = chunk[at + P.hashNext] as number;
+      }
+    }
+  }
+
+  *pathsOf(connection: number): Generator<string> {
+    let watch = this.#firstOf[connection] ?? 0;
+    while (watch !== 0) {
+      const chunk = this.#watches.chunk(watch);
+      const at = this.#watches.at(watch);
+      yield this.#pathText(chunk[at + W.path] as number);
+      watch = chunk[at + W.connectionNext] as number;
+    }
+  }
+
+  #pathText(row: number): string {
+    const chunk = this.#paths.chunk(row);
+    const at = this.#paths.at(row);
+    const length = chunk[at + P.length] as number;
+    if (length === 0) return "";
+    const ref = chunk[at + P.path] as number;
+    const offset = this.#slab.offset(ref);
+    return textOf(this.#slab.page(ref), offset, offset + length);
+  }
+
+  // ---------------------------------------------------------------------------------------- rows
+
+  #pathRow(bytes: Uint8Array, start: number, end: number): number {
+    const hash = hashPath(bytes, start, end);
+    const length = end - start;
+    let row = this.#pathBuckets[hash & (this.#pathBuckets.length - 1)] as number;
+    while (row !== 0) {
+      const chunk = this.#paths.chunk(row);
+      const at = this.#paths.at(row);
+      if (
+        chunk[at + P.hash] === hash && chunk[at + P.length] === length &&
+        this.#same(chunk[at + P.path] as number, bytes, start, length)
+      ) {
+        return row;
+      }
+      row = chunk[at + P.hashNext] as number;
+    }
+    return 0;
+  }
+
+  #same(ref: number, bytes: Uint8Array, start: number, length: number): boolean {
+    if (length === 0) return true;
+    const page = this.#slab.page(ref);
+    const at = this.#slab.offset(ref);
+    for (let i = 0; i < length; i++) if (page[at + i] !== bytes[start + i]) return false;
+    return true;
+  }
+
+  #addPath(bytes: Uint8Array, start: number, end: number): number {
+    const row = this.#paths.alloc();
+    const chunk = this.#paths.chunk(row);
+    const at = this.#paths.at(row);
+    const hash = hashPath(bytes, start, end);
+    chunk[at + P.path] = this.#slab.put(bytes, start, end);
+    chunk[at + P.length] = end - start;
+    chunk[at + P.hash] = hash;
+    if (this.#paths.count > this.#pathBuckets.length) {
+      this.#pathBuckets = grow(this.#paths, this.#pathBuckets, P.hash, P.hashNext);
+    }
+    const bucket = hash & (this.#pathBuckets.length - 1);
+    chunk[at + P.hashNext] = this.#pathBuckets[bucket] as number;
+    this.#pathBuckets[bucket] = row;
+    return row;
+  }
+
+  #find(path: number, connection: number): number {
+    let watch = this.#pairBuckets[hashPair(path, connection) & (this.#pairBuckets.length - 1)] as number;
+    while (watch !== 0) {
+      const chunk = this.#watches.chunk(watch);
+      const at = this.#watches.at(watch);
+      if (chunk[at + W.path] === path && chunk[at + W.connection] === connection) return watch;
+      watch = chunk[at + W.hashNext] as number;
+    }
+    return 0;
+  }
+
+  #addWatch(path: number, connection: number): number {
+    const watch = this.#watches.alloc();
+    const chunk = this.#watches.chunk(watch);
+    const at = this.#watches.at(watch);
+    const pathChunk = this.#paths.chunk(path);
+    const pathAt = this.#paths.at(path);
+    const pathFirst = pathChunk[pathAt + P.first] as number;
+    const connectionFirst = this.#firstOf[connection] ?? 0;
+    chunk[at + W.path] = path;
+    chunk[at + W.connection] = connection;
+    chunk[at + W.pathNext] = pathFirst;
+    chunk[at + W.connectionNext] = connectionFirst;
+    if (pathFirst !== 0) this.#watches.chunk(pathFirst)[this.#watches.at(pathFirst) + W.pathBefore] = watch;
+    if (connectionFirst !== 0) {
+      this.#watches.chunk(connectionFirst)[this.#watches.at(connectionFirst) + W.connectionBefore] = watch;
+    }
+    pathChunk[pathAt + P.first] = watch;
+    while (this.#firstOf.length <= connection) this.#firstOf.push(0);
+    this.#firstOf[connection] = watch;
+    if (this.#watches.count > this.#pairBuckets.length) this.#growPairs();
+    const bucket = hashPair(path, connection) & (this.#pairBuckets.length - 1);
+    chunk[at + W.hashNext] = this.#pairBuckets[bucket] as number;
+    this.#pairBuckets[bucket] = watch;
+    return watch;
+  }
+
+  #growPairs(): void {
+    const old = this.#pairBuckets;
+    const fresh = new Int32Array(old.length * 2);
+    for (let i = 0; i < old.length; i++) {
+      for (let watch = old[i] as number; watch !== 0;) {
+        const chunk = this.#watches.chunk(watch);
+        const at = this.#watches.at(watch);
+        const next = chunk[at + W.hashNext] as number;
+        const bucket = hashPair(chunk[at + W.path] as number, chunk[at + W.connection] as number) &
+          (fresh.length - 1);
+        chunk[at + W.hashNext] = fresh[bucket] as number;
+        fresh[bucket] = watch;
+        watch = next;
+      }
+    }
+    this.#pairBuckets = fresh;
+  }
+
+  #removeModes(watch: number, modes: number): boolean {
+    const chunk = this.#watches.chunk(watch);
+    const at = this.#watches.at(watch);
+    const had = chunk[at + W.modes] as number;
+    if ((had & modes) === 0) return false;
+    if ((had & modes & WatchMode.Recursive) !== 0) this.#recursive--;
+    const left = had & ~modes;
+    chunk[at + W.modes] = left;
+    if (left === 0) this.#dropWatch(watch, chunk, at);
+    return true;
+  }
+
+  #dropWatch(watch: number, chunk: Int32Array, at: number): void {
+    const path = chunk[at + W.path] as number;
+    const connection = chunk[at + W.connection] as number;
+    const pathNext = chunk[at + W.pathNext] as number;
+    const pathBefore = chunk[at + W.pathBefore] as number;
+    const connectionNext = chunk[at + W.connectionNext] as number;
+    const connectionBefore = chunk[at + W.connectionBefore] as number;
+    if (connectionBefore === 0) this.#firstOf[connection] = connectionNext;
+    else {this.#watches.chunk(connectionBefore)[this.#watches.at(connectionBefore) + W.connectionNext] =
+        connectionNext;}
+    if (connectionNext !== 0) {
+      this.#watches.chunk(connectionNext)[this.#watches.at(connectionNext) + W.connectionBefore] =
+        connectionBefore;
+    }
+    this.#unhash(this.#watches, this.#pairBuckets, hashPair(path, connection), watch, W.hashNext);
+    if (pathNext !== 0) this.#watches.chunk(pathNext)[this.#watches.at(pathNext) + W.pathBefore] = pathBefore;
+    if (pathBefore !== 0) {
+      this.#watches.chunk(pathBefore)[this.#watches.at(pathBefore) + W.pathNext] = pathNext;
+    } else {
+      const pathChunk = this.#paths.chunk(path);
+      const pathAt = this.#paths.at(path);
+      pathChunk[pathAt + P.first] = pathNext;
+      if (pathNext === 0) {
+        this.#unhash(this.#paths, this.#pathBuckets, pathChunk[pathAt + P.hash] as number, path, P.hashNext);
+        this.#slab.drop(pathChunk[pathAt + P.path] as number);
+        this.#paths.free(path);
+      }
+    }
+    this.#watches.free(watch);
+  }
+
+  #unhash(rows: Rows, buckets: Int32Array, hash: number, row: number, nextField: number): void {
+    const bucket = hash & (buckets.length - 1);
+    const next = rows.chunk(row)[rows.at(row) + nextField] as number;
+    let seek = buckets[bucket] as number;
+    if (seek === row) {
+      buckets[bucket] = next;
+      return;
+    }
+    while (seek !== 0) {
+      const chunk = rows.chunk(seek);
+      const at = rows.at(seek) + nextField;
+      const after = chunk[at] as number;
+      if (after === row) {
+        chunk[at] = next;
+        return;
+      }
+      seek = after;
+    }
+  }
+}
+
+/** Doubles a table of buckets over rows that keep their hash. */
+function grow(rows: Rows, old: Int32Array, hashField: number, nextField: number): Int32Array<ArrayBuffer> {
+  const fresh = new Int32Array(old.length * 2);
+  for (let i = 0; i < old.length; i++) {
+    for (let row = old[i] as number; row !== 0;) {
+      const chunk = rows.chunk(row);
+      const at = rows.at(row);
+      const next = chunk[at + nextField] as number;
+      const bucket = (chunk[at + hashField] as number) & (fresh.length - 1);
+      chunk[at + nextField] = fresh[bucket] as number;
+      fresh[bucket] = row;
+      row = next;
+    }
+  }
+  return fresh;
+}

@@ -1,0 +1,233 @@
+/**
+ * Serve: `zoolet server` and `zoolet dev`, from a command line to a running server and its end.
+ *
+ * Here the rooms of the upper floors meet: settings, storage, server, admin. Exit codes are those of
+ * the original (operations 1.3): 0 a clean stop, 1 anything unexpected, 2 a bad configuration, 3 a
+ * data directory that cannot be used.
+ */
+import type { ParsedCommand } from "./cli/args.ts";
+import type { HttpServer, ProcessInfo, Runtime } from "./runtime/ports.ts";
+import { systemCodeOf } from "./runtime/ports.ts";
+import {
+  devPreset,
+  formatProblems,
+  formatSettings,
+  type Loaded,
+  loadSettings,
+  settingsFrom,
+} from "./server/config.ts";
+import type { ServerSettings } from "./server/config_types.ts";
+import { type Logger, makeLogger } from "./server/logger.ts";
+import { type RunningServer, startServer } from "./server/server.ts";
+import { StorageError } from "./storage/storage.ts";
+import { openStorage } from "./storage/worker_storage.ts";
+
+type ServeCommand = Extract<ParsedCommand, { kind: "server" | "dev" }>;
+
+const exitUnexpected = 1;
+const exitConfig = 2;
+const exitData = 3;
+
+export async function serve(runtime: Runtime, command: ServeCommand): Promise<void> {
+  const { process, clock } = runtime;
+  const loaded = load(runtime, command);
+  if ("problems" in loaded) {
+    process.stderr(`${formatProblems(loaded.problems)}\nInvalid config, exiting abnormally\n`);
+    process.exit(exitConfig);
+  }
+  const settings = chosen(loaded.settings, command);
+  if (command.kind === "server" && (command.check || command.printEffective)) {
+    for (const warning of settings.warnings) process.stderr(`${warning}\n`);
+    process.stdout(
+      command.printEffective ? `${formatSettings(settings)}\n` : `${settings.source} is valid\n`,
+    );
+    return;
+  }
+  const logger = makeLogger({
+    clock,
+    write: (line) => process.stderr(line),
+    format: settings.logFormat,
+    level: settings.logLevel,
+  });
+  for (const note of settings.notes) logger.info("config_note", note);
+  for (const warning of settings.warnings) logger.warn("config_warning", warning);
+
+  const fatal = (message: string): never => {
+    logger.error("fatal", `${message}. Ending: what is acknowledged is safe on disk`);
+    return process.exit(exitUnexpected);
+  };
+  process.onCrash((error) => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    logger.error("crash", `Unexpected error, exiting abnormally: ${text}`);
+    process.exit(exitUnexpected);
+  });
+
+  const server = await start(runtime, settings, logger, fatal);
+  const admin = await startAdmin(runtime, settings, server, logger);
+  process.stdout(readyLine(process.info, settings, server, admin));
+  if (command.kind === "dev") process.stdout(howToConnect(server));
+
+  let stopping = false;
+  const stop = async (signal: string): Promise<void> => {
+    if (stopping) process.exit(exitUnexpected);
+    stopping = true;
+    logger.info("stopping", `Stopping on ${signal}`);
+    for (const http of admin.servers) await http.close();
+    await server.stop();
+    logger.info("stopped", "Stopped");
+    process.exit(0);
+  };
+  const onSignal = (signal: "SIGINT" | "SIGTERM"): void => {
+    process.onSignal(signal, () => {
+      stop(signal).catch((error: unknown) => fatal(`Cannot stop cleanly: ${String(error)}`));
+    });
+  };
+  onSignal("SIGINT");
+  onSignal("SIGTERM");
+}
+
+function load(runtime: Runtime, command: ServeCommand): Loaded {
+  const { files, process } = runtime;
+  const env = process.info.env;
+  if (command.kind === "server" && command.configPath !== null) {
+    return loadSettings(files, command.configPath, { env });
+  }
+  const flags: Record<string, string> = {};
+  if (command.kind === "dev") {
+    if (command.peers !== 1) {
+      const found = String(command.peers);
+      return {
+        problems: [{
+          file: "command line",
+          line: 0,
+          key: "--peers",
+          found,
+          allowed: "1: ensembles come with a later version",
+          sentence: "",
+        }],
+      };
+    }
+    if (command.port !== null) flags["clientPort"] = String(command.port);
+    if (command.dataDir !== null) flags["dataDir"] = command.dataDir;
+    if (command.adminPort !== null) flags["admin.serverPort"] = String(command.adminPort);
+    if (command.sync === "off") flags["forceSync"] = "no";
+  }
+  return settingsFrom(files, devPreset, { env, flags });
+}
+
+function chosen(settings: ServerSettings, command: ServeCommand): ServerSettings {
+  const { format, level } = command.log;
+  return { ...settings, logFormat: format ?? settings.logFormat, logLevel: level ?? settings.logLevel };
+}
+
+async function start(
+  runtime: Runtime,
+  settings: ServerSettings,
+  logger: Logger,
+  onFatal: (message: string) => void,
+): Promise<RunningServer> {
+  const { process } = runtime;
+  const storage = openStorage(runtime, {
+    dataDir: settings.dataDir,
+    dataLogDir: settings.dataLogDir,
+    sync: settings.sync,
+    logRetainTxns: settings.logRetainTxns,
+    logRetainMs: settings.logRetainMs,
+    mustExist: !settings.dataDirAutocreate,
+  });
+  try {
+    return await startServer({ runtime, settings, storage, logger, onFatal });
+  } catch (error) {
+    if (error instanceof StorageError) {
+      logger.error("storage_start", `Unable to load database on disk: ${error.message}`, {
+        code: error.code,
+      });
+      return process.exit(error.code === "access" ? exitData : exitUnexpected);
+    }
+    if (systemCodeOf(error) !== "" && error instanceof Error) {
+      logger.error("start_failed", `${error.message}`, { code: systemCodeOf(error) });
+      return process.exit(exitUnexpected);
+    }
+    throw error;
+  }
+}
+
+interface Admin {
+  /** For the ready line. */
+  readonly url: string;
+  readonly servers: readonly HttpServer[];
+}
+
+/** The endpoint is bound now and loaded at the first request: a server that nobody looks at stays small. */
+async function startAdmin(
+  runtime: Runtime,
+  settings: ServerSettings,
+  server: RunningServer,
+  logger: Logger,
+): Promise<Admin> {
+  const servers: HttpServer[] = [];
+  const source = { ...server.words, logger };
+  const bind = async (
+    what: string,
+    host: string,
+    port: number,
+    make: () => Promise<{ fetch(r: Request): Response | Promise<Response> }>,
+  ) => {
+    let app: ReturnType<typeof make> | null = null;
+    try {
+      const http = await runtime.http.serve(
+        { host, port },
+        async (request) => (await (app ??= make())).fetch(request),
+      );
+      servers.push(http);
+      return `http://${host}:${http.port}`;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      logger.warn(
+        "admin_unavailable",
+        `Problem starting ${what} on address ${host}, port ${port}: ${why}; serving goes on without it`,
+      );
+      return "none";
+    }
+  };
+  let url = "off";
+  if (settings.admin.enabled) {
+    const { address, port, commandUrl } = settings.admin;
+    url = await bind(
+      "AdminServer",
+      address,
+      port,
+      async () => (await import("./admin/app.ts")).makeAdminApp(source),
+    );
+    if (url !== "none") {
+      logger.info(
+        "admin_started",
+        `Started AdminServer on address ${address}, port ${
+          url.slice(url.lastIndexOf(":") + 1)
+        } and command URL ${commandUrl}`,
+      );
+    }
+  }
+  if (settings.metrics !== null) {
+    const { address, port } = settings.metrics;
+    await bind("metrics", address, port, async () => (await import("./admin/app.ts")).makeMetricsApp(source));
+  }
+  return { url, servers };
+}
+
+function addressShown(settings: ServerSettings, port: number): string {
+  return `${settings.clientPortAddress ?? "0.0.0.0"}:${port}`;
+}
+
+function readyLine(info: ProcessInfo, settings: ServerSettings, server: RunningServer, admin: Admin): string {
+  const secure = server.securePort >= 0 && settings.tls !== null
+    ? ` secure=${settings.secureClientPortAddress ?? "0.0.0.0"}:${server.securePort}`
+    : "";
+  const client = settings.clientPort >= 0 ? addressShown(settings, server.clientPort) : "none";
+  return `zoolet ready mode=standalone client=${client}${secure} admin=${admin.url} data=${settings.dataDir} sync=${settings.sync} ` +
+    `runtime=${info.runtime}/${info.runtimeVersion} pid=${info.pid}\n`;
+}
+
+function howToConnect(server: RunningServer): string {
+  return `Connect with: ./scripts/zoolet cli -server 127.0.0.1:${server.clientPort}   (or zkCli.sh, kazoo, any ZooKeeper client). Stop with Ctrl-C.\n`;
+}

@@ -1,0 +1,250 @@
+/**
+ * Loop: the shell around one peer. Inbox → step → effects.
+ *
+ * Every callback of the runtime ends in `turn`: the next batch goes to the disk first, so that it
+ * works while we send; then each connection's bytes leave in one write; then lines that had to wait
+ * may go on. Nothing here decides anything about znodes.
+ */
+import { appendBytesPause } from "../core/base/limits.ts";
+import type { Connection } from "../core/peer/connection.ts";
+import type { ClientFrame } from "../core/peer/events.ts";
+import type { Peer } from "../core/peer/peer.ts";
+import type { ShellCounters } from "../core/peer/status_source.ts";
+import type { Zxid } from "../core/base/zxid.ts";
+import type { ClientLine, LineLimits, LineOwner } from "../net/client_listener.ts";
+import type { ClockPort } from "../runtime/ports.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Logger } from "./logger.ts";
+
+export interface Words {
+  bytes(head: Uint8Array): number;
+  answer(asked: Uint8Array, secure: boolean): Uint8Array;
+}
+
+export interface LoopParts {
+  readonly peer: Peer;
+  readonly storage: Storage;
+  readonly clock: ClockPort;
+  readonly logger: Logger;
+  readonly counters: ShellCounters;
+  readonly limits: LineLimits;
+  readonly outstandingMax: number;
+  readonly words: Words;
+}
+
+export class Loop implements LineOwner {
+  readonly limits: LineLimits;
+  readonly #peer: Peer;
+  readonly #storage: Storage;
+  readonly #clock: ClockPort;
+  readonly #logger: Logger;
+  readonly #counters: ShellCounters;
+  readonly #outstandingMax: number;
+  readonly #words: Words;
+  readonly #lines = new Set<ClientLine>();
+  readonly #lineOf = new Map<Connection, ClientLine>();
+  readonly #held = new Set<ClientLine>();
+  readonly #frame: ClientFrame = {
+    kind: "clientFrame",
+    connection: 0,
+    bytes: new Uint8Array(0),
+    start: 0,
+    end: 0,
+    wallMs: 0,
+    monoMs: 0,
+  };
+  #appending = false;
+  #turning = false;
+  #stopped = false;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(parts: LoopParts) {
+    this.#peer = parts.peer;
+    this.#storage = parts.storage;
+    this.#clock = parts.clock;
+    this.#logger = parts.logger;
+    this.#counters = parts.counters;
+    this.limits = parts.limits;
+    this.#outstandingMax = parts.outstandingMax;
+    this.#words = parts.words;
+    parts.storage.onDurable = (last) => this.#durable(last);
+  }
+
+  // -------------------------------------------------------------------------------------- lines
+
+  accepted(line: ClientLine): void {
+    this.#counters.connectionsAccepted++;
+    this.#lines.add(line);
+  }
+
+  opened(line: ClientLine): Connection {
+    const connection = this.#peer.open(line.address, line.port, line.secure, this.#clock.monotonicMs());
+    this.#lineOf.set(connection, line);
+    return connection;
+  }
+
+  held(line: ClientLine): void {
+    this.#held.add(line);
+  }
+
+  mayRead(line: ClientLine): boolean {
+    const { connection } = line;
+    if (connection === null || connection.order.outstanding === 0) return !line.isBehind;
+    return this.#peer.outstanding < this.#outstandingMax &&
+      this.#peer.appendBytesWaiting < appendBytesPause && !line.isBehind;
+  }
+
+  frame(line: ClientLine, bytes: Uint8Array, start: number, end: number): void {
+    const event = this.#frame;
+    event.connection = (line.connection as Connection).number;
+    event.bytes = bytes;
+    event.start = start;
+    event.end = end;
+    if (event.monoMs === 0) this.#stamp(event);
+    this.#peer.step(event);
+  }
+
+  #stamp(event: ClientFrame): void {
+    event.wallMs = Math.floor(this.#clock.wallMs());
+    event.monoMs = this.#clock.monotonicMs();
+  }
+
+  closed(line: ClientLine): void {
+    this.#lines.delete(line);
+    this.#held.delete(line);
+    const { connection } = line;
+    if (connection === null) return;
+    // The core may have given the number to another already, if it closed this one itself.
+    if (this.#lineOf.delete(connection) && this.#peer.connections[connection.number] === connection) {
+      this.#peer.step({
+        kind: "clientClosed",
+        connection: connection.number,
+        wallMs: Math.floor(this.#clock.wallMs()),
+        monoMs: this.#clock.monotonicMs(),
+      });
+    }
+  }
+
+  warn(event: string, message: string, line: ClientLine): void {
+    this.#logger.warn(event, message, { client: `${line.address}:${line.port}` });
+  }
+
+  count(what: "rejected" | "dropped" | "sessionless"): void {
+    if (what === "rejected") this.#counters.connectionsRejected++;
+    else if (what === "sessionless") this.#counters.sessionlessExpired++;
+    else this.#counters.connectionsDropped++;
+  }
+
+  countBytes(received: number, sent: number): void {
+    this.#counters.bytesReceived += received;
+    this.#counters.bytesSent += sent;
+  }
+
+  wordBytes(head: Uint8Array): number {
+    return this.#words.bytes(head);
+  }
+
+  answerWord(asked: Uint8Array, line: ClientLine): Uint8Array {
+    this.#peer.counters.packetsReceived++;
+    return this.#words.answer(asked, line.secure);
+  }
+
+  // ---------------------------------------------------------------------------------------- turns
+
+  tick(): void {
+    const monoMs = this.#clock.monotonicMs();
+    this.#peer.step({ kind: "tick", wallMs: Math.floor(this.#clock.wallMs()), monoMs });
+    for (const line of this.#lines) {
+      if (line.spoke || monoMs - line.acceptedMs < this.limits.sessionlessMsMax) continue;
+      this.count("sessionless");
+      line.destroy();
+    }
+    this.turn();
+  }
+
+  #durable(last: Zxid): void {
+    this.#appending = false;
+    this.#peer.step({
+      kind: "durable",
+      last,
+      wallMs: Math.floor(this.#clock.wallMs()),
+      monoMs: this.#clock.monotonicMs(),
+    });
+    this.turn();
+  }
+
+  /** Carries out what the steps since the last turn asked for. */
+  turn(): void {
+    this.#frame.monoMs = 0;
+    if (this.#turning) return;
+    this.#turning = true;
+    this.#drain();
+    if (this.#held.size > 0) this.#releaseHeld();
+    this.#turning = false;
+  }
+
+  #drain(): void {
+    this.#append();
+    const { outbox } = this.#peer;
+    const { dirty, closing, notes } = outbox;
+    for (const connection of dirty) {
+      connection.dirty = false;
+      const line = this.#lineOf.get(connection);
+      if (line === undefined) connection.out.clear();
+      else line.flush();
+    }
+    dirty.length = 0;
+    for (const connection of closing) {
+      const line = this.#lineOf.get(connection);
+      this.#lineOf.delete(connection);
+      line?.end();
+    }
+    closing.length = 0;
+    for (const note of notes) this.#logger[note.level](note.event, note.message, note.fields);
+    notes.length = 0;
+    if (outbox.committed) {
+      outbox.committed = false;
+      this.#storage.committed(this.#peer.zxid);
+    }
+    if (this.#peer.inFlight === 0) { for (const waiter of this.#idleWaiters.splice(0)) waiter(); }
+  }
+
+  #append(): void {
+    if (this.#appending || this.#stopped) return;
+    const batch = this.#peer.takeAppend();
+    if (batch === null) return;
+    this.#appending = true;
+    this.#storage.append(batch.bytes, batch.first, batch.last, batch.txns);
+  }
+
+  #releaseHeld(): void {
+    let moved = false;
+    for (const line of [...this.#held]) {
+      if (line.release()) moved = true;
+      if (!line.isHeld) this.#held.delete(line);
+    }
+    this.#frame.monoMs = 0;
+    if (moved) this.#drain();
+  }
+
+  // ------------------------------------------------------------------------------------------ end
+
+  /** No batch goes to the disk any more. */
+  stopAppending(): void {
+    this.#stopped = true;
+  }
+
+  /** Resolves when nothing is in flight. */
+  idle(): Promise<void> {
+    if (this.#peer.inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  closeLines(): void {
+    for (const line of [...this.#lines]) line.end();
+  }
+
+  destroyLines(): void {
+    for (const line of [...this.#lines]) line.destroy();
+  }
+}

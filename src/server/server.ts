@@ -1,0 +1,171 @@
+/**
+ * Server: one peer with its storage, its ports and its admin endpoint, from start to stop.
+ *
+ * Start in this order: the disk, then memory, then the client port; so whoever can connect is
+ * served. The admin endpoint comes after the ready line and is never a reason not to serve.
+ */
+import { Peer } from "../core/peer/peer.ts";
+import { makeShellCounters, makeStatusSource } from "../core/peer/status_source.ts";
+import { zxidHex } from "../core/base/zxid.ts";
+import { acceptLine, LineCounts } from "../net/client_listener.ts";
+import type { Runtime, TcpListener, TcpListenOptions } from "../runtime/ports.ts";
+import type { Recovered, Storage } from "../storage/storage.ts";
+import type { ServerSettings } from "./config_types.ts";
+import { answerWord, traceMaskDefault, wordBytes, wordOf, type WordSource } from "./four_letter_words.ts";
+import type { Logger } from "./logger.ts";
+import { Loop } from "./loop.ts";
+
+export interface ServerParts {
+  readonly runtime: Runtime;
+  readonly settings: ServerSettings;
+  readonly storage: Storage;
+  readonly logger: Logger;
+  /** Nothing can be promised any more: the process has to end. */
+  readonly onFatal: (message: string) => void;
+}
+
+export interface RunningServer {
+  /** The ports as bound. */
+  readonly clientPort: number;
+  readonly securePort: number;
+  readonly words: WordSource;
+  readonly recovered: Recovered;
+  /** Answers what is in flight, closes the lines and the files. */
+  stop(): Promise<void>;
+}
+
+/** How long a stop waits for what is in flight. */
+const drainMsMax = 5_000;
+
+export async function startServer(parts: ServerParts): Promise<RunningServer> {
+  const { runtime, settings, storage, logger, onFatal } = parts;
+  const { clock } = runtime;
+  const peer = new Peer({
+    serverId: settings.serverId,
+    tickMs: settings.tickMs,
+    sessionTimeoutMsMin: settings.sessionTimeoutMsMin,
+    sessionTimeoutMsMax: settings.sessionTimeoutMsMax,
+    digestEnabled: settings.digestEnabled,
+    judge: {
+      extendedTypes: settings.extendedTypes,
+      skipAcl: settings.skipAcl,
+      enforceQuota: settings.enforceQuota,
+      closeSessionTxn: settings.closeSessionTxn,
+      auth: { superDigest: settings.superDigest, digestEnabled: settings.digestAuthEnabled },
+    },
+    reaper: {
+      checkMs: settings.containerCheckMs,
+      perMinuteMax: settings.containerPerMinuteMax,
+      neverUsedMs: settings.containerNeverUsedMs,
+    },
+    enforceAuthSchemes: settings.enforceAuthSchemes,
+    bornWallMs: clock.wallMs(),
+    bornMonoMs: clock.monotonicMs(),
+  });
+
+  storage.onFailure = (error) => onFatal(error.message);
+  const recovered = await storage.recover(peer.loader());
+  for (const note of recovered.notes) logger.warn("recovery_note", note);
+  peer.begin(recovered.zxidLast, clock.monotonicMs());
+  logger.info("recovered", "Database is loaded", {
+    zxid: zxidHex(recovered.zxidLast),
+    znodes: peer.tree.liveCount,
+    replayed: recovered.txnsReplayed,
+    tookMs: Math.round(recovered.tookMs),
+  });
+
+  const counters = makeShellCounters();
+  const source = makeStatusSource(peer, counters, clock);
+  const bound = { client: settings.clientPort, secure: settings.secureClientPort };
+  const words: WordSource = {
+    peer: source,
+    storage,
+    settings,
+    process: runtime.process,
+    clock,
+    traceMask: { value: traceMaskDefault },
+    ports: bound,
+    recovered,
+  };
+  const encoder = new TextEncoder();
+  const loop = new Loop({
+    peer,
+    storage,
+    clock,
+    logger,
+    counters,
+    limits: settings,
+    outstandingMax: settings.outstandingRequestsMax,
+    words: {
+      bytes(head) {
+        const word = wordOf(head);
+        return word === null ? 0 : wordBytes(word);
+      },
+      answer(asked, secure) {
+        const word = wordOf(asked);
+        return word === null
+          ? asked
+          : encoder.encode(answerWord(word, words, { secure, rest: asked.subarray(4) }));
+      },
+    },
+  });
+
+  const counts = new LineCounts();
+  const listeners: TcpListener[] = [];
+  const listen = async (options: TcpListenOptions, secure: boolean): Promise<number> => {
+    const listener = await runtime.tcp.listen(options, (socket) => {
+      const line = acceptLine(socket, loop, counts, secure, clock.monotonicMs());
+      loop.accepted(line);
+      return line;
+    });
+    listeners.push(listener);
+    return listener.port;
+  };
+  const common = { backlog: settings.clientPortListenBacklog, keepAlive: settings.clientTcpKeepAlive };
+  if (settings.clientPort >= 0) {
+    bound.client = await listen(
+      { host: settings.clientPortAddress, port: settings.clientPort, ...common },
+      false,
+    );
+  }
+  if (settings.secureClientPort >= 0 && settings.tls !== null) {
+    const { keyFile, certFile, caFile, clientCert } = settings.tls;
+    const { files } = runtime;
+    const tls = {
+      key: files.readText(keyFile),
+      cert: files.readText(certFile),
+      ...(caFile === null ? {} : { ca: files.readText(caFile) }),
+      clientCert,
+    };
+    bound.secure = await listen({
+      host: settings.secureClientPortAddress,
+      port: settings.secureClientPort,
+      ...common,
+      tls,
+    }, true);
+  }
+  // What recovery left to propose (ephemerals without a session) goes to the disk now.
+  loop.turn();
+  const stopTicking = clock.every(Math.min(settings.tickMs, 1000), () => loop.tick());
+
+  let stopped: Promise<void> | null = null;
+  const stop = async (): Promise<void> => {
+    stopTicking();
+    await Promise.all(listeners.map((listener) => listener.close()));
+    await Promise.race([
+      loop.idle(),
+      new Promise<void>((resolve) => clock.after(drainMsMax, resolve)),
+    ]);
+    loop.stopAppending();
+    loop.closeLines();
+    await storage.close();
+    loop.destroyLines();
+  };
+  return {
+    clientPort: bound.client,
+    securePort: bound.secure,
+    words,
+    recovered,
+    stop: () => (stopped ??= stop()),
+  };
+}
