@@ -1,0 +1,319 @@
+/**
+ * Commands: the admin endpoint's answers, field by field as the original gives them (operations.md 3.3).
+ *
+ * A command is a name, its aliases and a function from the source of status to fields; the frame
+ * around them (`command`, `error`) is put on in one place. Dynamic keys (paths, session ids) travel as
+ * pairs, never as properties of an object, so no client can name one that means something to us.
+ */
+import type { SessionId } from "../core/base/zxid.ts";
+import { type ConnectionStatus, type PeerStatus } from "../core/peer/status.ts";
+import { versionText } from "../core/base/version.ts";
+import { keys as settingKeys, type KeySpec } from "../server/config_keys.ts";
+import { notServingSentence, type WordSource } from "../server/four_letter_words.ts";
+import { socketText, whole } from "../server/words_java.ts";
+import { averageMs, monitorEntries, monitorLines } from "../server/words_monitor.ts";
+import { bucketed, directoryBytes, environmentOf, linesMax, portsOf } from "../server/words_text.ts";
+import type { JsonFields, JsonValue } from "./json.ts";
+import { isSecretKey, redactConfig, redacted } from "./secrets.ts";
+
+export interface Command {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** Answers an error while the server does not serve. */
+  readonly needsServing: boolean;
+  /** Changes something: not to be set off by a foreign page. */
+  readonly changes: boolean;
+  run(source: WordSource, query: URLSearchParams): JsonFields | CommandError;
+}
+
+/** An error that a command tells of itself: it comes before `command`, as in the original. */
+export interface CommandError {
+  readonly error: string;
+}
+
+/** The whole answer to `<commandUrl>/<name>`. Always 200: errors are told in the body. */
+export function answerCommand(name: string, source: WordSource, query: URLSearchParams): JsonFields {
+  const command = commandOf(name);
+  if (command === undefined) return [["command", name], ["error", `Unknown command: ${name}`]];
+  if (command.needsServing && !source.peer.status().serving) {
+    return [["command", name], ["error", notServingSentence]];
+  }
+  const result = command.run(source, query);
+  if ("error" in result) return [["error", result.error], ["command", command.name]];
+  return [...result, ["command", command.name], ["error", null]];
+}
+
+export function commandOf(name: string): Command | undefined {
+  return commandsByName.get(name);
+}
+
+// ------------------------------------------------------------------------------------ the table
+
+type Run = Command["run"];
+
+function command(names: string, run: Run, more: { always?: true; changes?: true } = {}): Command {
+  const [name = "", ...aliases] = names.split(" ");
+  return { name, aliases, run, needsServing: more.always !== true, changes: more.changes === true };
+}
+
+/** Sorted by name, as the index lists them. */
+export const commands: readonly Command[] = [
+  command("configuration conf config", configuration),
+  command("connection_stat_reset crst", (source) => {
+    source.peer.resetConnectionStats();
+    return [];
+  }, { changes: true }),
+  command("connections cons", (source) => connectionLists(source, connectionFields)),
+  command("dirs", (source) => {
+    const bytes = directoryBytes(source);
+    return [["datadir_size", bytes.data], ["logdir_size", bytes.log]];
+  }),
+  command("dump", dump),
+  command("environment env envi", environmentOf, { always: true }),
+  command("get_trace_mask gtmk", (source) => [["tracemask", source.traceMask.value]], { always: true }),
+  command("hash", (source) => [["digests", {
+    array: source.peer.digests().map(({ zxid, digest }) => ({
+      object: [["zxid", zxid], ["digest", BigInt.asIntN(64, digest)], ["digest_version", 2]],
+    })),
+  }]]),
+  command("initial_configuration icfg", (source) => {
+    const text = source.settings.sourceText;
+    return [["initial_configuration", text === null ? null : redactConfig(text)]];
+  }),
+  command("is_read_only isro", (source) => [["read_only", isReadOnly(source.peer.status())]]),
+  command("last_snapshot lsnp", lastSnapshot),
+  command("leader lead", () => ({ error: "server is not initialized" })),
+  // The original answers a page of error 500 while it does not serve; the sentence is of more use.
+  command("monitor mntr", (source) => [...monitorLines(monitorEntries(source))]),
+  command("observer_connection_stat_reset orst", () => [], { changes: true }),
+  command("observers obsr", () => [["synced_observers", 0], ["observers", { array: [] }]]),
+  command("ruok", () => []),
+  command("server_stats srvr", serverStats),
+  command("set_trace_mask stmk", setTraceMask, { always: true, changes: true }),
+  command("stat_reset srst", (source) => {
+    source.peer.resetStats();
+    return [];
+  }, { changes: true }),
+  command(
+    "stats stat",
+    (source) => [...serverStats(source), ...connectionLists(source, connectionFieldsBrief)],
+  ),
+  command("system_properties sysp", systemProperties, { always: true }),
+  command("voting_view", () => [["current_config", { object: [] }]]),
+  command("watch_summary wchs", (source) => {
+    const status = source.peer.status();
+    return [
+      ["num_connections", status.watchConnections],
+      ["num_paths", status.watchPaths],
+      ["num_total_watches", status.watchesData],
+    ];
+  }),
+  command("watches wchc", (source) => {
+    const room = new Room();
+    const sessions: [string, JsonValue][] = [];
+    for (const [id, paths] of source.peer.watchesBySession()) {
+      if (room.spent) break;
+      sessions.push([idKey(id), { array: room.take(paths) }]);
+    }
+    return [["session_id_to_watched_paths", { object: sessions }], ...room.note()];
+  }),
+  command("watches_by_path wchp", (source) => {
+    const room = new Room();
+    const byPath: [string, JsonValue][] = [];
+    for (const [path, ids] of source.peer.watchesByPath()) {
+      if (room.spent) break;
+      byPath.push([path, { array: room.take(ids).map(idValue) }]);
+    }
+    return [["path_to_session_ids", { object: byPath }], ...room.note()];
+  }),
+  command("zabstate", () => [["voting", false], ["zabstate", ""]], { always: true }),
+];
+
+const commandsByName: ReadonlyMap<string, Command> = new Map(
+  commands.flatMap((command) => [command.name, ...command.aliases].map((name) => [name, command] as const)),
+);
+
+// --------------------------------------------------------------------------------- small things
+
+/** Room for so many entries in one answer; a million watches would otherwise be one string. */
+class Room {
+  #left = linesMax;
+  #cut = false;
+
+  get spent(): boolean {
+    return this.#cut;
+  }
+
+  take<T>(items: readonly T[]): readonly T[] {
+    const taken = items.slice(0, this.#left);
+    this.#cut ||= taken.length < items.length || this.#left === 0;
+    this.#left -= taken.length;
+    return taken;
+  }
+
+  /** Only there when something is missing. */
+  note(): JsonFields {
+    return this.#cut ? [["cut_after", linesMax]] : [];
+  }
+}
+
+/** Java prints session ids signed. */
+function idValue(id: SessionId): bigint {
+  return BigInt.asIntN(64, id);
+}
+
+function idKey(id: SessionId): string {
+  return idValue(id).toString();
+}
+
+function isReadOnly(status: PeerStatus): boolean {
+  return status.mode === "read-only";
+}
+
+// ---------------------------------------------------------------------------------- the answers
+
+function configuration(source: WordSource): JsonFields {
+  const { settings } = source;
+  return [
+    ["client_port", portsOf(source).client],
+    ["data_dir", settings.dataDir],
+    ["data_log_dir", settings.dataLogDir],
+    ["tick_time", settings.tickMs],
+    ["max_client_cnxns", settings.connectionsPerAddressMax],
+    ["min_session_timeout", settings.sessionTimeoutMsMin],
+    ["max_session_timeout", settings.sessionTimeoutMsMax],
+    ["server_id", settings.serverIdShown],
+    ["client_port_listen_backlog", settings.clientPortListenBacklog],
+    ...(settings.sync === "off" ? [["sync", "off"] as const] : []),
+  ];
+}
+
+function connectionLists(
+  source: WordSource,
+  fieldsOf: (connection: ConnectionStatus) => JsonFields,
+): JsonFields {
+  const all = source.peer.connections();
+  const room = new Room();
+  const list = (secure: boolean): JsonValue => ({
+    array: room.take(all.filter((connection) => connection.secure === secure))
+      .map((connection) => ({ object: fieldsOf(connection) })),
+  });
+  return [["connections", list(false)], ["secure_connections", list(true)], ...room.note()];
+}
+
+function connectionFieldsBrief(connection: ConnectionStatus): JsonFields {
+  return [
+    ["remote_socket_address", socketText(connection.remoteAddress, connection.remotePort)],
+    ["interest_ops", connection.session === null ? 0 : 1],
+    ["outstanding_requests", connection.outstanding],
+    ["packets_received", connection.packetsReceived],
+    ["packets_sent", connection.packetsSent],
+  ];
+}
+
+function connectionFields(connection: ConnectionStatus): JsonFields {
+  const { session } = connection;
+  if (session === null) return connectionFieldsBrief(connection);
+  return [
+    ...connectionFieldsBrief(connection),
+    ["session_id", idValue(session.id)],
+    ["last_operation", session.operationLast],
+    ["established", whole(session.establishedMs)],
+    ["session_timeout", session.timeoutMs],
+    ["last_cxid", session.cxidLast],
+    ["last_zxid", session.zxidLast],
+    ["last_response_time", whole(session.responseLastMs)],
+    ["last_latency", whole(session.latencyLastMs)],
+    ["min_latency", whole(session.latencyMinMs)],
+    ["avg_latency", whole(session.latencyAvgMs)],
+    ["max_latency", whole(session.latencyMaxMs)],
+  ];
+}
+
+function dump(source: WordSource): JsonFields {
+  const buckets = bucketed(source.peer.sessions(), (session) => session.expiresAtMs, source.settings.tickMs);
+  const room = new Room();
+  return [
+    ["expiry_time_to_session_ids", {
+      object: buckets.map(([atMs, members]) => [
+        String(atMs),
+        { array: room.take(members).map((session) => idValue(session.id)) },
+      ]),
+    }],
+    ["session_id_to_ephemeral_paths", {
+      object: [...source.peer.ephemerals()].map(([id, paths]) => [idKey(id), { array: room.take(paths) }]),
+    }],
+    ...room.note(),
+  ];
+}
+
+function lastSnapshot(source: WordSource): JsonFields {
+  const { checkpointAtMs, zxidTree } = source.storage.stats();
+  if (checkpointAtMs === 0) return [["zxid", "ffffffffffffffff"], ["timestamp", -1]];
+  return [["zxid", zxidTree.toString(16)], ["timestamp", Math.floor(checkpointAtMs / 1000)]];
+}
+
+function serverStats(source: WordSource): JsonFields {
+  const status = source.peer.status();
+  const bytes = directoryBytes(source);
+  const responses: JsonValue = {
+    object: [
+      ["last_buffer_size", status.responseBytesLast],
+      ["min_buffer_size", status.responseBytesMin],
+      ["max_buffer_size", status.responseBytesMax],
+    ],
+  };
+  return [
+    ["version", versionText],
+    ["read_only", isReadOnly(status)],
+    ["server_stats", {
+      object: [
+        ["packets_sent", status.packetsSent],
+        ["packets_received", status.packetsReceived],
+        ["fsync_threshold_exceed_count", 0],
+        ["client_response_stats", responses],
+        ["data_dir_size", bytes.data],
+        ["log_dir_size", bytes.log],
+        ["provider_null", false],
+        ["server_state", status.mode],
+        ["last_processed_zxid", status.zxidLast],
+        ["outstanding_requests", status.outstanding],
+        ["avg_latency", { double: averageMs(status.latency) }],
+        ["max_latency", whole(Math.ceil(status.latency.maxMs))],
+        ["min_latency", whole(status.latency.minMs)],
+        ["num_alive_client_connections", status.connections],
+        ["uptime", whole(status.uptimeMs)],
+        ["auth_failed_count", status.authFailed],
+        ["non_mtlsremote_conn_count", 0],
+        ["non_mtlslocal_conn_count", 0],
+      ],
+    }],
+    ["client_response", responses],
+    ["node_count", status.znodes],
+  ];
+}
+
+function setTraceMask(source: WordSource, query: URLSearchParams): JsonFields | CommandError {
+  const text = query.get("traceMask");
+  const sentence = "setTraceMask requires long traceMask argument";
+  if (text === null) return { error: sentence };
+  const mask = /^[+-]?\d{1,19}$/.test(text) ? BigInt(text.replace("+", "")) : null;
+  if (mask === null || BigInt.asIntN(64, mask) !== mask) return { error: `${sentence}, got ${text}` };
+  source.traceMask.value = mask;
+  return [["tracemask", mask]];
+}
+
+/** Settings take the place of the virtual machine's properties, under the names they have there. */
+function systemProperties(source: WordSource): JsonFields {
+  const system = environmentOf(source).filter(([key]) =>
+    /^(os|user|java)\./.test(key) && !key.startsWith("os.memory")
+  );
+  const properties = new Map<string, string>(system);
+  for (const [key, spec] of Object.entries<KeySpec>(settingKeys)) {
+    const value = spec.shows?.(source.settings);
+    if (value === undefined || value === null || value === "") continue;
+    const name = spec.bare === true || key.startsWith("zoolet.") ? key : `zookeeper.${key}`;
+    properties.set(name, spec.secret === true || isSecretKey(key) ? redacted : String(value));
+  }
+  return [...properties].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}

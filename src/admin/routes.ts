@@ -1,0 +1,62 @@
+/**
+ * Routes: which path shows what. Handlers read the source of status and keep nothing.
+ *
+ *   /                       the status page           /health     200 while serving, else 503
+ *   /status.json            what the page shows       /metrics    Prometheus
+ *   <commandUrl>            the commands, as links    <commandUrl>/<name>   one command, as JSON
+ */
+import type { Context, Hono } from "hono";
+import { bytesOf } from "../core/base/bytes.ts";
+import type { WordSource } from "../server/four_letter_words.ts";
+import { answerCommand, commandOf, commands } from "./commands.ts";
+import { isCrossSite } from "./guard.ts";
+import { jacksonText } from "./json.ts";
+import { metricsContentType, metricsText } from "./metrics.ts";
+import { pageHtml, pagePolicy } from "./page.ts";
+import { healthJson, statusJson } from "./status_json.ts";
+
+export function addRoutes(app: Hono, source: WordSource): void {
+  const { commandUrl } = source.settings.admin;
+  let policy: Promise<string> | null = null;
+
+  app.get("/", async (c) => {
+    policy ??= pagePolicy();
+    return c.html(await pageHtml(statusJson(source), commandUrl), 200, {
+      "Content-Security-Policy": await policy,
+    });
+  });
+  app.get("/status.json", (c) => c.json(statusJson(source)));
+  app.get("/health", (c) => {
+    const health = healthJson(source);
+    return c.json(health, health.status === "ok" ? 200 : 503);
+  });
+  addMetricsRoute(app, source);
+
+  const base = commandUrl.replace(/\/+$/, "");
+  const index = (c: Context) => c.html(commandsHtml(base));
+  if (base !== "") app.get(base, index);
+  app.get(`${base}/`, index);
+  app.get(`${base}/:name{.+}`, (c) => {
+    const name = c.req.param("name") ?? "";
+    if (commandOf(name)?.changes === true && isCrossSite(c.req.raw)) {
+      return c.text("Another site asked for a command that changes something. Open it yourself", 403);
+    }
+    const answer = answerCommand(name, source, new URL(c.req.url).searchParams);
+    const body = bytesOf(jacksonText(answer));
+    // Told here, so that HEAD tells it too.
+    return c.body(body, 200, { "Content-Type": "application/json", "Content-Length": String(body.length) });
+  });
+}
+
+export function addMetricsRoute(app: Hono, source: WordSource): void {
+  app.get(
+    "/metrics",
+    async (c) => c.body(await metricsText(source), 200, { "Content-Type": metricsContentType }),
+  );
+}
+
+/** Links as the original lists them, one a line. The only text that is not ours is the operator's own path. */
+function commandsHtml(base: string): string {
+  const href = encodeURI(base).replaceAll("'", "%27");
+  return commands.map(({ name }) => `<a href="${href}/${name}">${name}</a>\n<br/>\n`).join("");
+}
