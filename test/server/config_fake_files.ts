@@ -19,7 +19,9 @@ export function fakeFiles(content: FakeFiles): ConfigFiles {
     },
     read(path) {
       const value = files.get(absolute(path));
-      if (value === undefined || value === null) throw Object.assign(new Error("no such file"), { code: "ENOENT" });
+      if (value === undefined || value === null) {
+        throw Object.assign(new Error("no such file"), { code: "ENOENT" });
+      }
       return bytesOf(value);
     },
   };

@@ -33,7 +33,11 @@ test("a line that begins with # or ! after blanks is a comment, and a backslash 
 });
 
 test("an odd number of backslashes at the end continues the line, an even one does not", () => {
-  assert.deepEqual(pairsOf("a=1,\\\n   2,\\\n\t3\nb=x\\\\\nc=y\n"), [["a", "1,2,3", 1], ["b", "x\\", 4], ["c", "y", 5]]);
+  assert.deepEqual(pairsOf("a=1,\\\n   2,\\\n\t3\nb=x\\\\\nc=y\n"), [["a", "1,2,3", 1], ["b", "x\\", 4], [
+    "c",
+    "y",
+    5,
+  ]]);
 });
 
 test("a continuation may look like a comment and is none", () => {
@@ -65,7 +69,11 @@ test("an escaped separator belongs to the key", () => {
 });
 
 test("\\r, \\n and both together end a line, and lines are counted the same", () => {
-  assert.deepEqual(pairsOf("a=1\rb=2\r\nc=3\n\r\nd=4"), [["a", "1", 1], ["b", "2", 2], ["c", "3", 3], ["d", "4", 5]]);
+  assert.deepEqual(pairsOf("a=1\rb=2\r\nc=3\n\r\nd=4"), [["a", "1", 1], ["b", "2", 2], ["c", "3", 3], [
+    "d",
+    "4",
+    5,
+  ]]);
 });
 
 test("a \\u without four hex digits is reported with its line, and the rest is read", () => {
@@ -168,7 +176,9 @@ test("every pair that is written with escapes is read back as it was", () => {
   const separator = fc.constantFrom("=", ":", " ", " = ", "\t:  ");
   fc.assert(
     fc.property(fc.array(fc.tuple(pair, separator), { maxLength: 8 }), (written) => {
-      const text = written.map(([[key, value], between]) => `${escape(key)}${between}${escape(value)}`).join("\n");
+      const text = written.map(([[key, value], between]) => `${escape(key)}${between}${escape(value)}`).join(
+        "\n",
+      );
       const read = parseProperties(text);
       assert.equal(read.malformed.length, 0);
       assert.deepEqual(read.pairs.map(({ key, value }) => [key, value]), written.map(([one]) => one));
