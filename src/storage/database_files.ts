@@ -1,0 +1,161 @@
+/**
+ * Database files: made so that a power cut at any instant leaves either none or a whole one, and
+ * opened so that a file which is not ours is told apart from one that is damaged.
+ *
+ * A new file is set up under `<name>.new`, closed, synced, renamed, and its directory synced; only
+ * then is it used. So a file with the final name is complete, always. A leftover `.new` is from a
+ * start that ended half-way: nothing in it was ever acknowledged, and it is replaced.
+ *
+ * A database that is open here is never opened a second time through the files port: when a process
+ * closes any descriptor of a file it gives up all its POSIX locks on it, SQLite's too.
+ */
+import type { FilesPort, SqliteDatabase, SqlitePort } from "../runtime/ports.ts";
+import { storageError, storageErrorOf } from "./errors.ts";
+import { schemaVersion } from "./schema.ts";
+
+export interface DatabaseKind {
+  readonly applicationId: number;
+  readonly schema: string;
+  /** Run before the file is read: what must hold from its first page on. */
+  readonly settingsFirst: string;
+  /** Run once it is known to be ours, for some of these write to the file. */
+  readonly settings: string;
+}
+
+export interface DiskPorts {
+  readonly sqlite: SqlitePort;
+  readonly files: FilesPort;
+}
+
+const suffixes = ["", "-wal", "-shm", "-journal"] as const;
+
+/**
+ * Runs `work` while no other process makes files at `path`. Two first starts in one directory would
+ * otherwise rename their new files over each other's. The lock is SQLite's, on an empty file.
+ */
+export function whileMaking<T>(ports: DiskPorts, path: string, work: () => T): T {
+  const lockPath = `${path}.making`;
+  let lock: SqliteDatabase | null = null;
+  try {
+    lock = ports.sqlite.open({ path: lockPath, readonly: false, mustExist: false });
+    lock.exec("begin exclusive");
+  } catch (error) {
+    lock?.close();
+    throw storageErrorOf(error, `make ${path}`);
+  }
+  try {
+    return work();
+  } finally {
+    lock.close();
+    ports.files.remove(lockPath);
+  }
+}
+
+/** Makes a directory and all above it, durably. */
+export function makeDirectoryDurable(files: FilesPort, path: string): void {
+  const made: string[] = [];
+  for (let at = path; files.info(at) === null && at !== parentDirectory(at); at = parentDirectory(at)) {
+    made.push(at);
+  }
+  if (made.length === 0) return;
+  files.makeDirectory(path);
+  for (const each of made) files.syncDirectory(parentDirectory(each));
+}
+
+function parentDirectory(path: string): string {
+  const at = path.lastIndexOf("/");
+  return at <= 0 ? "/" : path.slice(0, at);
+}
+
+/** Removes what an earlier start left half-made. True if there was something. */
+export function removeHalfMade(files: FilesPort, path: string): boolean {
+  let found = false;
+  for (const suffix of suffixes) {
+    const leftover = `${path}.new${suffix}`;
+    if (files.info(leftover) === null) continue;
+    found = true;
+    files.remove(leftover);
+  }
+  return found;
+}
+
+/** Makes the database at `path`, which must not be there. `fill` puts the first rows in. */
+export function makeDatabase(
+  ports: DiskPorts,
+  path: string,
+  kind: DatabaseKind,
+  fill: (database: SqliteDatabase) => void,
+): void {
+  const { sqlite, files } = ports;
+  const temporary = `${path}.new`;
+  try {
+    const database = sqlite.open({ path: temporary, readonly: false, mustExist: false });
+    try {
+      // No journal and no fsync: until it has its name, nobody needs it.
+      database.exec("pragma journal_mode = off; pragma synchronous = off");
+      database.exec(kind.schema);
+      fill(database);
+      database.exec("pragma journal_mode = wal");
+    } finally {
+      database.close();
+    }
+    // A stale log of a file that was taken away must not be replayed into the new one.
+    for (const suffix of ["-wal", "-shm", "-journal"]) files.remove(`${path}${suffix}`);
+    files.syncFile(temporary);
+    files.rename(temporary, path);
+    files.syncDirectory(parentDirectory(path));
+  } catch (error) {
+    throw storageErrorOf(error, `make ${path}`);
+  }
+}
+
+/** Opens a database that is there and makes sure that it is ours. */
+export function openDatabase(ports: DiskPorts, path: string, kind: DatabaseKind): SqliteDatabase {
+  const tried = `open ${path}`;
+  const info = ports.files.info(path);
+  if (info?.isDirectory === true) {
+    throw storageError("access", tried, "found a directory where a file should be");
+  }
+  if (info?.bytes === 0) {
+    throw storageError(
+      "damaged",
+      tried,
+      "the file is empty, which no power cut leaves behind",
+      "Restore it from a backup; or, if this server never held anything, remove it and start again",
+    );
+  }
+  let database: SqliteDatabase | null = null;
+  try {
+    database = ports.sqlite.open({ path, readonly: false, mustExist: true });
+    database.exec(kind.settingsFirst);
+    const id = pragmaNumber(database, "application_id");
+    const version = pragmaNumber(database, "user_version");
+    if (id !== kind.applicationId) {
+      throw storageError(
+        "foreign",
+        tried,
+        `found a SQLite database of another program (application_id ${id})`,
+      );
+    }
+    if (version !== schemaVersion) {
+      throw storageError(
+        "foreign",
+        tried,
+        `found version ${version} of the format, this server knows version ${schemaVersion}`,
+        "Start the version of the server that wrote it",
+      );
+    }
+    database.exec(kind.settings);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw storageErrorOf(error, tried);
+  }
+}
+
+export function pragmaNumber(database: SqliteDatabase, name: string): number {
+  const statement = database.prepare(`pragma ${name}`);
+  const value = Number(statement.get()?.[0] ?? 0);
+  statement.finalize();
+  return value;
+}

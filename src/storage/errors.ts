@@ -1,0 +1,76 @@
+/**
+ * Errors: what SQLite and the system say, turned into a StorageError that a person can act on.
+ *
+ * Each message has three parts: what was tried, what was found, what to do next.
+ */
+import { SqliteError, systemCodeOf } from "../runtime/ports.ts";
+import { StorageError } from "./storage.ts";
+import type { StorageErrorCode } from "./storage.ts";
+
+const codeBySqlite: Readonly<Record<string, StorageErrorCode>> = {
+  SQLITE_FULL: "full",
+  SQLITE_NOTADB: "foreign",
+  SQLITE_CORRUPT: "damaged",
+  SQLITE_BUSY: "locked",
+  SQLITE_LOCKED: "locked",
+  SQLITE_CANTOPEN: "access",
+  SQLITE_PERM: "access",
+  SQLITE_READONLY: "access",
+  SQLITE_AUTH: "access",
+};
+
+const codeBySystem: Readonly<Record<string, StorageErrorCode>> = {
+  ENOSPC: "full",
+  EDQUOT: "full",
+  EACCES: "access",
+  EPERM: "access",
+  EROFS: "access",
+  ENOTDIR: "access",
+  EEXIST: "access",
+  EISDIR: "access",
+  ENOENT: "access",
+  ELOOP: "access",
+  ENAMETOOLONG: "access",
+};
+
+const adviceByCode: Readonly<Record<StorageErrorCode, string>> = {
+  locked: "Another process has it open: stop that one, or give this server a directory of its own",
+  foreign: "Choose another directory, or move the file away if it is not needed",
+  damaged:
+    "Restore the directory from a backup, or move it away and let this peer copy the state of the others",
+  full: "Make room on that file system, then start again; all that was acknowledged is kept",
+  io: "Look at the system's log for faults of the disk, then start again; all that was acknowledged is kept",
+  access: "Make it a directory that the server's user can read and write, then start again",
+};
+
+/** `found` and `advice` end without a period; the advice for the code is used where none is given. */
+export function storageError(
+  code: StorageErrorCode,
+  tried: string,
+  found: string,
+  advice: string = adviceByCode[code],
+  cause?: unknown,
+): StorageError {
+  return new StorageError(
+    code,
+    `Cannot ${tried}: ${found}. ${advice}`,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** Any error met on the way to the disk. A StorageError passes as it is. */
+export function storageErrorOf(error: unknown, tried: string): StorageError {
+  if (error instanceof StorageError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof SqliteError) {
+    return storageError(
+      codeBySqlite[error.code] ?? "io",
+      tried,
+      `${message} (${error.code})`,
+      undefined,
+      error,
+    );
+  }
+  const code = systemCodeOf(error);
+  return storageError(codeBySystem[code] ?? "io", tried, message, undefined, error);
+}

@@ -1,0 +1,51 @@
+/**
+ * Messages between the main thread and the storage worker. Bytes always move, they are never copied.
+ */
+import type { StorageErrorCode, StorageOptions } from "./storage.ts";
+
+export type ToWorker =
+  | { readonly kind: "open"; readonly options: StorageOptions }
+  /** A chunk of the recovery was taken: one more may come. */
+  | { readonly kind: "taken" }
+  | {
+    readonly kind: "append";
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    readonly first: number;
+    readonly last: number;
+    readonly txns: number;
+    readonly committed: number;
+  }
+  | { readonly kind: "committed"; readonly zxid: number }
+  | { readonly kind: "close" };
+
+export type FromWorker =
+  | { readonly kind: "rows"; readonly bytes: Uint8Array<ArrayBuffer> }
+  /** Triples of id's high half, low half, timeout. */
+  | { readonly kind: "sessions"; readonly list: Int32Array<ArrayBuffer> }
+  | { readonly kind: "treeComplete"; readonly zxid: number }
+  | { readonly kind: "batch"; readonly bytes: Uint8Array<ArrayBuffer> }
+  | {
+    readonly kind: "recovered";
+    readonly zxidLast: number;
+    readonly zxidTree: number;
+    readonly txnsReplayed: number;
+    readonly znodes: number;
+    readonly notes: readonly string[];
+  }
+  | { readonly kind: "durable"; readonly last: number; readonly ms: number }
+  | { readonly kind: "stats"; readonly stats: WorkerStats }
+  | { readonly kind: "failed"; readonly code: StorageErrorCode; readonly message: string }
+  | { readonly kind: "closed" };
+
+export interface WorkerStats {
+  readonly logBytes: number;
+  readonly treeBytes: number;
+  readonly zxidTree: number;
+  readonly zxidLogFirst: number;
+  readonly checkpoints: number;
+  readonly checkpointMsLast: number;
+  readonly checkpointAtMs: number;
+}
+
+/** Chunks of a recovery that may be on their way at once: about so many megabytes. */
+export const chunksUnderWayMax = 8;
