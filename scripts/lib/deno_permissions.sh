@@ -9,20 +9,19 @@
 # Where a configuration cannot be understood here (an escape, no directory at all) the server gets
 # the file system and says itself what is wrong: a guess that is too narrow would look like a bug.
 
-# Commas separate the paths of a flag; a doubled one stands for itself.
-add_read() { escape "$1" && read_list=$read_list,$escaped; }
-add_write() { add_read "$1" && write_list=$write_list,$escaped; }
-escape() {
-  escaped=$1
+add_read() { without_comma "$1" && read_list=$read_list,$allowed; }
+add_write() { without_comma "$1" && read_list=$read_list,$allowed && write_list=$write_list,$allowed; }
+
+# Commas separate the paths of a flag and cannot be quoted, so a path with one is allowed by its
+# nearest directory above that has none.
+without_comma() {
+  allowed=$1
   case $1 in *,*) ;; *) return 0 ;; esac
-  escaped=
-  rest=$1
-  while :; do
-    case $rest in *,*) ;; *) break ;; esac
-    escaped=$escaped${rest%%,*},,
-    rest=${rest#*,}
-  done
-  escaped=$escaped$rest
+  allowed=${1%%,*}
+  case $allowed in
+    */*) allowed=${allowed%/*}/ ;;
+    *) allowed=. ;;
+  esac
 }
 
 # The directories and files that a configuration names: `dataDir=…` of a properties file and
@@ -46,8 +45,9 @@ read_config() {
       \"*\"*) value=${value#\"} value=${value%%\"*} ;;
       \'*\'*) value=${value#\'} value=${value%%\'*} ;;
     esac
+    # Escapes, and bytes that the two formats read differently.
     case $value in
-      *\\*) return 1 ;;
+      *\\* | *[!\ -~]*) return 1 ;;
       '') continue ;;
     esac
     if [ "$kind" = file ]; then
@@ -60,7 +60,7 @@ read_config() {
   [ -n "$named" ]
 }
 
-# permissions_for COMMAND ARGUMENTS…
+# permissions_for ARGUMENTS…
 permissions_for() {
   sys=hostname,osRelease,osUptime,loadavg,cpus,systemMemoryInfo,uid,gid,homedir,userInfo,statfs
   read_list=
@@ -69,48 +69,52 @@ permissions_for() {
   add_read "$root/src"
   add_read "$root/node_modules"
   add_read "$root/package.json"
-  # For the name of the user, which `srvr` and the log tell.
+  # For the name of the user, which `envi` and the log tell.
   add_read /etc/passwd
-  case ${1-} in
-    dev) permissions_for_data .zoolet "$@" ;;
-    server) permissions_for_server "$@" ;;
+  # Options may stand before the command, and between it and its file; those with a value take it along.
+  command=
+  config=
+  data=.zoolet
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --data | -data)
+        data=${2-}
+        [ $# -lt 2 ] || shift
+        ;;
+      --data=* | -data=*) data=${1#*=} ;;
+      --log-format | --log-level | -log-format | -log-level | --port | -port | --admin-port | -admin-port | \
+        --sync | -sync | --peers | -peers)
+        [ $# -lt 2 ] || shift
+        ;;
+      -*) ;;
+      *) if [ -z "$command" ]; then command=$1; else config=${config:-$1}; fi ;;
+    esac
+    [ "$command" != cli ] || break
+    shift
+  done
+  case $command in
+    dev) [ -z "$data" ] || add_write "$data" ;;
+    server) server_permissions "$config" ;;
     cli) add_write "${HOME:-.}/.zoolet_history" ;;
-    *) wide=1 ;;
   esac
   if [ -n "$wide" ]; then
     reads=--allow-read
     writes=--allow-write
   else
     reads=--allow-read=${read_list#,}
-    writes=--allow-write=${write_list#,}
+    writes=${write_list:+--allow-write=${write_list#,}}
   fi
 }
 
-# The directory of `--data`, or the standard one.
-permissions_for_data() {
-  data=$1
-  shift 2
-  while [ $# -gt 0 ]; do
-    case $1 in
-      --data) data=${2:-$data} ;;
-      --data=*) data=${1#--data=} ;;
-    esac
-    shift
-  done
-  add_write "$data"
-}
-
-permissions_for_server() {
-  shift
-  config=
-  for argument; do
-    case $argument in -*) ;; *)
-      config=$argument
-      break
-      ;;
-    esac
-  done
+server_permissions() {
   # Files can also be named in Java's own way.
-  case ${SERVER_JVMFLAGS-}${JVMFLAGS-} in *ocation* | *[Ff]ile* | *Dir*) wide=1 ;; esac
-  if [ -f "$config" ] && read_config "$config"; then add_read "$config"; else wide=1; fi
+  case ${SERVER_JVMFLAGS-}${JVMFLAGS-} in *ocation* | *[Ff]ile* | *[Pp]ath* | *Dir*) wide=1 ;; esac
+  if [ -z "$1" ]; then
+    # Without a file a server has the settings of `dev`.
+    add_write .zoolet
+  elif [ -f "$1" ] && read_config "$1"; then
+    add_read "$1"
+  else
+    wide=1
+  fi
 }
