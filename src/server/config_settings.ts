@@ -49,8 +49,8 @@ export function buildSettings(
   const tickMs = numberOf("tickTime", resolved.get("tickTime"));
   const minGiven = resolved.get("minSessionTimeout") ?? -1;
   const maxGiven = resolved.get("maxSessionTimeout") ?? -1;
-  const sessionTimeoutMsMin = minGiven === -1 ? tickMs * limits.sessionTimeoutTicksMin : minGiven;
-  const sessionTimeoutMsMax = maxGiven === -1 ? tickMs * limits.sessionTimeoutTicksMax : maxGiven;
+  const sessionTimeoutMsMin = minGiven === -1 ? ticksMs(tickMs, limits.sessionTimeoutTicksMin) : minGiven;
+  const sessionTimeoutMsMax = maxGiven === -1 ? ticksMs(tickMs, limits.sessionTimeoutTicksMax) : maxGiven;
   if (sessionTimeoutMsMin > sessionTimeoutMsMax) {
     const key = minGiven === -1 ? "maxSessionTimeout" : "minSessionTimeout";
     report.problem(
@@ -142,6 +142,11 @@ export function buildSettings(
     warnings: report.warnings,
     notes: report.notes,
   };
+}
+
+/** On the wire a timeout has 32 bits. */
+function ticksMs(tickMs: number, ticks: number): number {
+  return Math.min(tickMs * ticks, 0x7fff_ffff);
 }
 
 function directories(

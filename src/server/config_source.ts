@@ -73,6 +73,8 @@ export function readBounded(
   } catch (error) {
     const code = systemCodeOf(error);
     if (code === "") throw error;
+    // What lies above it is a file; the key that names that one is told about it.
+    if (code === "ENOTDIR") return "missing";
     report.problem(place, key, `${code} when reading it`, "a file that this user may read");
   }
   return null;
