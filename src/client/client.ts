@@ -33,6 +33,8 @@ interface WatchOption {
   readonly watch?: WatchChoice;
 }
 
+const configPath = "/zookeeper/config";
+
 /** The watch of `watch: true`: only `onEvent` hears it. */
 const nobody: WatchCall = () => {};
 
@@ -307,6 +309,20 @@ export class Client {
     return this.#call(op, path, write, read, (err) => {
       if (err === 0) this.#arm(list, path, call);
     });
+  }
+
+  /** The ensemble's configuration; its znode is at the real root, whatever the chroot. */
+  getConfig({ watch = false }: WatchOption = {}): Promise<DataAndStat> {
+    const call = callOf(watch);
+    return this.#call(
+      OpCode.GetData,
+      configPath,
+      (writer) => requests.writeWatchableRequest(writer, configPath, call !== null),
+      replies.readDataReply,
+      (err) => {
+        if (err === 0 && call !== null) this.#session.watches.add("data", configPath, call);
+      },
+    );
   }
 
   getAcl(path: string): Promise<{ readonly acls: Acl[]; readonly stat: Stat }> {
