@@ -4,13 +4,30 @@
 # Sourced by `scripts/zoolet` when Deno runs it; sets `reads` and `writes` to whole flags. The network
 # and the environment are needed by every command, running other programs and loading libraries by
 # none. A server writes to the data directories that its configuration names, `dev` to its own, the
-# CLI to its history file.
+# shell nowhere.
 #
 # Where a configuration cannot be understood here (an escape, no directory at all) the server gets
 # the file system and says itself what is wrong: a guess that is too narrow would look like a bug.
 
 add_read() { without_comma "$1" && read_list=$read_list,$allowed; }
 add_write() { without_comma "$1" && read_list=$read_list,$allowed && write_list=$write_list,$allowed; }
+
+# A data directory is made when it is not there, and each new name is made durable in the directory
+# that holds it: that one is read, and the topmost one that has to be made is written.
+add_directory() {
+  made=${1%/}
+  while :; do
+    case $made in
+      */*) above=${made%/*} ;;
+      *) above=. ;;
+    esac
+    [ -n "$above" ] || above=/
+    if [ -d "$made" ] || [ -d "$above" ] || [ "$above" = . ]; then break; fi
+    made=$above
+  done
+  add_write "$made"
+  add_read "$above"
+}
 
 # Commas separate the paths of a flag and cannot be quoted, so a path with one is allowed by its
 # nearest directory above that has none.
@@ -53,7 +70,7 @@ read_config() {
     if [ "$kind" = file ]; then
       add_read "$value"
     else
-      add_write "$value"
+      add_directory "$value"
       named=1
     fi
   done <"$1"
@@ -93,9 +110,8 @@ permissions_for() {
     shift
   done
   case $command in
-    dev) [ -z "$data" ] || add_write "$data" ;;
+    dev) [ -z "$data" ] || add_directory "$data" ;;
     server) server_permissions "$config" ;;
-    cli) add_write "${HOME:-.}/.zoolet_history" ;;
   esac
   if [ -n "$wide" ]; then
     reads=--allow-read
@@ -111,7 +127,7 @@ server_permissions() {
   case ${SERVER_JVMFLAGS-}${JVMFLAGS-} in *ocation* | *[Ff]ile* | *[Pp]ath* | *Dir*) wide=1 ;; esac
   if [ -z "$1" ]; then
     # Without a file a server has the settings of `dev`.
-    add_write .zoolet
+    add_directory .zoolet
   elif [ -f "$1" ] && read_config "$1"; then
     add_read "$1"
   else
