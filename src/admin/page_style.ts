@@ -51,6 +51,13 @@ th:last-child, td:last-child { padding-right: 0; }
   table { font-size: .82rem; }
   th, td { padding-left: .3rem; padding-right: .3rem; }
 }
+@media (max-width: 26rem) {
+  .card { padding: .75rem .8rem; }
+  .tile .value { font-size: 1.2rem; }
+  table { font-size: .76rem; }
+  th { font-size: .74rem; }
+  th, td { padding-left: .18rem; padding-right: .18rem; }
+}
 td.text, th.text { text-align: left; }
 dl { display: grid; grid-template-columns: auto 1fr; gap: .3rem 1rem; margin: 0; font-size: .9rem; }
 dt { color: var(--soft); }

@@ -266,7 +266,7 @@ export function environmentOf(source: WordSource): [string, string][] {
     ["user.dir", info.cwd],
     ["os.memory.free", megabytes(memory.heapTotalBytes - memory.heapUsedBytes)],
     ["os.memory.max", "<NA>"],
-    ["os.memory.total", megabytes(memory.heapTotalBytes)],
+    ["os.memory.total", megabytes(memory.residentBytes)],
   ];
 }
 
