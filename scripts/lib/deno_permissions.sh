@@ -12,17 +12,22 @@
 add_read() { without_comma "$1" && read_list=$read_list,$allowed; }
 add_write() { without_comma "$1" && read_list=$read_list,$allowed && write_list=$write_list,$allowed; }
 
-# A data directory is made when it is not there, and each new name is made durable in the directory
-# that holds it: that one is read, and the topmost one that has to be made is written.
+# A data directory that is there is all that is written to. One that is not is made, and each new name
+# made durable in the directory that holds it: then the topmost new one is written, and the one above
+# it read.
 add_directory() {
   made=${1%/}
+  if [ -d "$1" ] || [ -z "$made" ]; then
+    add_write "$1"
+    return
+  fi
   while :; do
     case $made in
       */*) above=${made%/*} ;;
       *) above=. ;;
     esac
     [ -n "$above" ] || above=/
-    if [ -d "$made" ] || [ -d "$above" ] || [ "$above" = . ]; then break; fi
+    if [ -d "$above" ]; then break; fi
     made=$above
   done
   add_write "$made"
