@@ -15,7 +15,9 @@ export async function complete(line: string, client: Client | null): Promise<[st
   const word = words.at(-1) ?? "";
   if (words.length <= 1) {
     const names = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => name);
-    return [names.filter((name) => name.startsWith(word)), word];
+    const fitting = names.filter((name) => name.startsWith(word));
+    // The only one is whole; what follows it can be typed at once.
+    return [fitting.length === 1 ? [`${fitting[0]} `] : fitting, word];
   }
   if (!word.startsWith("/") || client === null || client.server === null) return [[], word];
   const slash = word.lastIndexOf("/");

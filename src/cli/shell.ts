@@ -85,10 +85,14 @@ class Shell implements ShellControl, CommandContext {
     }
     while (!this.#isOver) {
       const line = await terminal.question(this.#prompt());
-      if (line === null) break;
+      if (line === null) {
+        if (this.#isPerson) this.out("");
+        break;
+      }
       const text = line.trim();
       if (text !== "") this.#exitCode = await this.#runLine(text);
     }
+    this.#isOver = true;
     terminal.close();
     await this.#leave();
     return this.#exitCode;
@@ -129,7 +133,9 @@ class Shell implements ShellControl, CommandContext {
     const [name = "", ...rest] = words;
     const command = commandByName.get(name);
     if (command === undefined) {
-      this.err(`${this.usage()}\nCommand not found: Command not found ${name}`);
+      const usage = this.#isPerson ? "" : `${this.usage()}\n`;
+      this.#errRed(`${usage}Command not found: Command not found ${name}`);
+      if (this.#isPerson) this.err("help lists the commands");
       return exitCodeUnknown;
     }
     if (rest.includes("-?")) {
