@@ -9,7 +9,7 @@
 import { hexOf } from "../../../src/core/base/bytes.ts";
 import { OpCode, opName } from "../../../src/core/wire/opcodes.ts";
 import { Reader } from "../../../src/core/wire/reader.ts";
-import { readAcls, readStat, type Stat } from "../../../src/core/wire/records.ts";
+import { type AclLoose, readAcls, readStat, type Stat } from "../../../src/core/wire/records.ts";
 import { decodeConnectReply, decodeEvent, passwordOf } from "../../support/wire_session.ts";
 import type { Request } from "./step.ts";
 
@@ -85,6 +85,24 @@ function readStatText(r: Reader, facts: Facts, path: string | null): string {
   return statText(stat, facts);
 }
 
+/**
+ * Order matters in an ACL, but for `auth`: it becomes one entry for each identity of the connection,
+ * and those are a set. So digest entries in a row that grant the same are sorted.
+ */
+function aclText(acls: AclLoose[] | null): string {
+  if (acls === null) return "null";
+  const texts: string[] = [];
+  for (let i = 0; i < acls.length;) {
+    const first = acls[i] as AclLoose;
+    let end = i + 1;
+    const alike = (acl: AclLoose | undefined) => acl?.scheme === "digest" && acl.perms === first.perms;
+    while (alike(first) && alike(acls[end])) end++;
+    texts.push(...acls.slice(i, end).map((acl) => `${acl.perms} ${acl.scheme}:${acl.id}`).sort());
+    i = end;
+  }
+  return `[${texts.join(", ")}]`;
+}
+
 function sortedText(list: (string | null)[] | null): string {
   return list === null ? "null" : JSON.stringify(list.map((text) => text ?? "null").sort());
 }
@@ -111,8 +129,7 @@ function bodyText(request: Request, r: Reader, facts: Facts): string {
     case OpCode.Reconfig:
       return `${bytesText(r.buffer())} ${readStatText(r, facts, request.path)}`;
     case OpCode.GetAcl: {
-      const acls = readAcls(r);
-      return `${JSON.stringify(acls)} ${readStatText(r, facts, request.path)}`;
+      return `${aclText(readAcls(r))} ${readStatText(r, facts, request.path)}`;
     }
     case OpCode.GetChildren:
     case OpCode.GetEphemerals:
@@ -205,9 +222,11 @@ export function replyLine(request: Request, frame: Uint8Array, facts: Facts): st
   if (request.path !== null && (request.op === OpCode.Delete ? err === 0 : err === -101 && !isCreate(request.op))) {
     facts.alive.delete(request.path);
   }
-  let line = `reply to ${opName(request.op)} xid=${xid} zxid=${zxid} err=${err}`;
-  // After an error only multiRead and sasl have a body; sasl's is compared as bytes.
-  if (err === 0 || (request.op === OpCode.MultiRead && r.left > 0)) line += ` ${bodyText(request, r, facts)}`;
+  const about = request.op === OpCode.Exists ? ` ${JSON.stringify(request.path)}` : "";
+  let line = `reply to ${opName(request.op)}${about} xid=${xid} zxid=${zxid} err=${err}`;
+  // DIVERGENCES "the body behind a failed multiRead".
+  if (err !== 0 && request.op === OpCode.MultiRead) return line;
+  if (err === 0) line += ` ${bodyText(request, r, facts)}`;
   if (r.failed) return `${line} CUT SHORT ${hexOf(frame.subarray(0, 200))}`;
   if (r.left > 0) line += ` FURTHER BYTES ${hexOf(frame.subarray(r.at, r.at + 200))}`;
   return line;

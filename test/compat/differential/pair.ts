@@ -4,7 +4,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { startApache } from "../../support/apache.ts";
-import { makeTempDirectory } from "../../support/places.ts";
+import { makeTempDirectory, sleep } from "../../support/places.ts";
 import { Random } from "../../support/random.ts";
 import type { RunningServer } from "../../support/servers.ts";
 import { type RuntimeName, startZoolet } from "../../support/zoolet.ts";
@@ -15,6 +15,7 @@ import { slotCount, superDigest } from "./vocabulary.ts";
 /** No session expires and no container is collected during a run: both would take a zxid at a moment of their own. */
 function settingsOf(quotaEnforced: boolean): Record<string, string | number | boolean> {
   return {
+    tickTime: 600_000,
     minSessionTimeout: 60_000,
     maxSessionTimeout: 600_000,
     extendedTypesEnabled: true,
@@ -59,6 +60,8 @@ export async function runPair(run: PairRun): Promise<PairResult> {
       }),
     ]);
     running.push(left, right);
+    // Our first look for empty containers comes with the first tick; let it see an empty tree.
+    if (run.right.kind === "zoolet") await sleep(1200);
     const leftSide = new Side("apache", left.port, slotCount);
     const rightSide = new Side(run.right.kind === "apache" ? "second apache" : right.name, right.port, slotCount);
     sides.push(leftSide, rightSide);

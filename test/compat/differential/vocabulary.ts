@@ -78,11 +78,13 @@ export const superDigest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=";
 
 const permChoices = [31, 31, 31, 1, 2, 4, 8, 16, 3, 15, 30, 17];
 
-/** ACL entries that are wrong, or odd and right. server-semantics 6.1. */
+/**
+ * ACL entries that are wrong, or odd and right. server-semantics 6.1.
+ * DIVERGENCES "a null inside an ACL": an id that is null stands only where 3.8.0 never looks at it.
+ */
 const oddAcls: readonly LooseAcl[] = [
   { perms: 31, scheme: "world", id: "nobody" },
   { perms: 31, scheme: "world", id: "" },
-  { perms: 31, scheme: "world", id: null },
   { perms: 31, scheme: null, id: "anyone" },
   { perms: 31, scheme: null, id: null },
   { perms: 31, scheme: "", id: "" },
@@ -96,7 +98,6 @@ const oddAcls: readonly LooseAcl[] = [
   { perms: 31, scheme: "digest", id: "a:b:c" },
   { perms: 31, scheme: "digest", id: ":" },
   { perms: 31, scheme: "digest", id: "" },
-  { perms: 31, scheme: "digest", id: null },
   { perms: 31, scheme: "ip", id: "" },
   { perms: 31, scheme: "ip", id: "127.0.0" },
   { perms: 31, scheme: "ip", id: "127.0.0.1/33" },
@@ -105,7 +106,6 @@ const oddAcls: readonly LooseAcl[] = [
   { perms: 31, scheme: "ip", id: "256.0.0.1" },
   { perms: 31, scheme: "ip", id: "127.0.0.1/8/8" },
   { perms: 31, scheme: "ip", id: "a.b.c.d" },
-  { perms: 31, scheme: "ip", id: null },
   // Right, if unusual.
   { perms: 31, scheme: "digest", id: ":b" },
   { perms: 31, scheme: "digest", id: "\u00e9:x" },
@@ -144,6 +144,9 @@ export function pickAcls(random: Random, openShare: number): readonly LooseAcl[]
   const list: LooseAcl[] = [];
   const count = 1 + random.below(3);
   for (let i = 0; i < count; i++) list.push(pickEntry(random));
+  // DIVERGENCES "a null inside an ACL": 3.8.0 stumbles when it compares two such entries, so one stands alone.
+  const withNull = list.find((acl) => acl.scheme === null || acl.id === null);
+  if (withNull !== undefined) return [withNull];
   if (random.percent(20)) list.push(random.pick(list));
   if (random.percent(40)) list.push({ perms: 31, scheme: "world", id: "anyone" });
   return list;
