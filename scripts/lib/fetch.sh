@@ -116,11 +116,11 @@ fetch_runtime() {
     tried="$tried $tool"
     printf -- '--- %s\n' "$tool" >>"$log"
     case $tool in
-      bun) (cd "$work" && "$exe" install --ignore-scripts --no-save --no-progress --no-summary) ;;
-      deno) (cd "$work" && DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 "$exe" install --quiet --no-lock) ;;
-      npm) (cd "$work" && "$exe" install --prefix . --ignore-scripts --no-audit --no-fund \
-        --no-package-lock --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000) ;;
-    esac </dev/null >>"$log" 2>&1 || continue
+      bun) install_in "$work" --ignore-scripts --no-save --no-progress --no-summary ;;
+      deno) install_in "$work" --quiet --no-lock ;;
+      npm) install_in "$work" --prefix . --ignore-scripts --no-audit --no-fund --no-package-lock \
+        --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000 ;;
+    esac >>"$log" 2>&1 || continue
     got=$work/node_modules/$package/$binary
     chmod +x "$got" 2>>"$log" || continue
     if "$got" --version </dev/null >>"$log" 2>&1; then
@@ -146,6 +146,19 @@ fetch_runtime() {
   exit 1
 }
 
+# install_in DIRECTORY OPTIONS…: `install` of the tool that `exe` is. It may trust the certificates that
+# this system trusts: behind a company's proxy the tools' own lists are not enough.
+install_in() (
+  cd "$1" || exit 1
+  shift
+  for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem ''; do
+    [ ! -r "$bundle" ] || break
+  done
+  export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$bundle}" DENO_TLS_CA_STORE="${DENO_TLS_CA_STORE:-mozilla,system}"
+  export DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
+  "$exe" install "$@" </dev/null
+)
+
 show_log() { sed -e '/^$/d' "$log" | tail -n 20 >&2; }
 
 # Sets `exe` for bun and deno. What is on the PATH may be too old to run zoolet and still fetch.
@@ -165,11 +178,10 @@ fetch_packages() {
   log=$state/packages.log
   failed=
   case $runtime in
-    bun) (cd "$root" && "$exe" install --frozen-lockfile --ignore-scripts --no-progress --no-summary) ;;
+    bun) install_in "$root" --frozen-lockfile --ignore-scripts --no-progress --no-summary ;;
     # `auto` only here: afterwards Deno takes node_modules as it finds it and never changes it.
-    deno) (cd "$root" && DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 "$exe" install --frozen --quiet \
-      --node-modules-dir=auto) ;;
-  esac </dev/null >"$log" 2>&1 || failed=1
+    deno) install_in "$root" --frozen --quiet --node-modules-dir=auto ;;
+  esac >"$log" 2>&1 || failed=1
   if [ -n "$failed" ]; then
     say "Cannot fetch the packages into $root/node_modules: \"$runtime install\" said:"
     show_log
