@@ -13,7 +13,7 @@ export async function runChecks(
   report: (result: FileResult) => void,
 ): Promise<FileResult[]> {
   const checks = [
-    { file: "deno fmt --check", command: deno, args: ["fmt", "--check", "--quiet"] },
+    { file: "deno fmt --check", command: deno, args: ["fmt", "--check"] },
     { file: "deno lint", command: deno, args: ["lint", "--quiet"] },
     {
       file: "tsc -p .",
