@@ -16,6 +16,7 @@ import type { MultiOp } from "../core/wire/requests.ts";
 import type { Writer } from "../core/wire/writer.ts";
 import { closeMsMax } from "./limits.ts";
 import { pathProblem } from "./paths.ts";
+import { type CreateOp, createOp, isSequential, writeCreate } from "./ops.ts";
 import { parseConnectString, pathOfCaller, pathOnServer } from "./servers.ts";
 import { type AttemptFailure, ClientSession } from "./session.ts";
 import { afterMs } from "./timers.ts";
@@ -23,6 +24,8 @@ import type { ClientOptions, ClientRuntime, ClientState, Created, CreateOptions 
 import type { DataAndStat, RawReply, SessionCredentials, WatchCall, WatchChoice } from "./types.ts";
 import type { WatchList } from "./watches.ts";
 import { PathError, ZkError } from "./zk_error.ts";
+
+export { createOp, multiErrorAt } from "./ops.ts";
 
 /** Begins to connect at once and returns; `ready` waits for the first connection. */
 export function connect(runtime: ClientRuntime, options: ClientOptions): Client {
@@ -469,48 +472,6 @@ export class Client {
   #ofCaller(path: string): string {
     return pathOfCaller(this.#session.chroot, path);
   }
-}
-
-type CreateOp = Extract<MultiOp, { kind: "create" }>;
-
-/** A create for a multi; the opcode follows from the mode. client-protocol 4.4. */
-export function createOp(
-  path: string,
-  data: Uint8Array | null = null,
-  options: CreateOptions = {},
-): CreateOp {
-  const { mode = CreateMode.Persistent, acls = aclOpen, ttlMs } = options;
-  const op = mode === CreateMode.Container
-    ? OpCode.CreateContainer
-    : mode === CreateMode.PersistentTtl || mode === CreateMode.PersistentSequentialTtl
-    ? OpCode.CreateTtl
-    : OpCode.Create2;
-  return { kind: "create", op, path, data, acls, flags: mode, ...(ttlMs === undefined ? {} : { ttlMs }) };
-}
-
-/** Which op made a multi fail, and with what code; null when it succeeded. */
-export function multiErrorAt(
-  results: readonly replies.MultiResult[],
-): { readonly index: number; readonly code: number } | null {
-  for (const [index, result] of results.entries()) {
-    if (result.kind === "error" && result.code !== 0 && result.code !== ErrorCode.RuntimeInconsistency) {
-      return { index, code: result.code };
-    }
-  }
-  return null;
-}
-
-function writeCreate(writer: Writer, op: CreateOp): void {
-  const { path, data, acls, flags } = op;
-  if (op.op === OpCode.CreateTtl) {
-    requests.writeCreateTtlRequest(writer, path, data, acls, flags, op.ttlMs ?? -1);
-  } else requests.writeCreateRequest(writer, path, data, acls, flags);
-}
-
-/** Modes 2, 3 and 6 get a counter behind their name, so a name that is no path yet may become one. */
-function isSequential(mode: number): boolean {
-  return mode === CreateMode.PersistentSequential || mode === CreateMode.EphemeralSequential ||
-    mode === CreateMode.PersistentSequentialTtl;
 }
 
 function callOf(watch: WatchChoice): WatchCall | null {
