@@ -33,7 +33,7 @@ export async function serve(runtime: Runtime, command: ServeCommand): Promise<vo
   const loaded = load(runtime, command);
   if ("problems" in loaded) {
     process.stderr(`${formatProblems(loaded.problems)}\nInvalid config, exiting abnormally\n`);
-    process.exit(exitConfig);
+    return process.exit(exitConfig);
   }
   const settings = chosen(loaded.settings, command);
   if (command.kind === "server" && (command.check || command.printEffective)) {

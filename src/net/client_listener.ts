@@ -32,7 +32,7 @@ export interface LineOwner {
   /** The line keeps bytes back until it is released. */
   held(line: ClientLine): void;
   frame(line: ClientLine, bytes: Uint8Array, start: number, end: number): void;
-  /** The line is gone; never for one that asked a word. */
+  /** The line is gone. */
   closed(line: ClientLine): void;
   /** All frames of one arrival were given: time to send what they caused. */
   turn(): void;
@@ -222,6 +222,8 @@ export class ClientLine implements TcpHandler {
     if (need === 0) return false;
     this.#word = true;
     this.#spoke = true;
+    // A word's line is a connection among the others that it tells of.
+    this.connection = this.#owner.opened(this);
     const asked = bytes.slice(at, Math.min(bytes.length, at + Math.max(need, wordBytesHeadMin)));
     const answer = this.#owner.answerWord(asked, this);
     if (answer.length > 0) {

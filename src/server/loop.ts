@@ -145,8 +145,12 @@ export class Loop implements LineOwner {
   }
 
   answerWord(asked: Uint8Array, line: ClientLine): Uint8Array {
+    const { connection } = line;
+    if (connection !== null) connection.packetsReceived++;
     this.#peer.counters.packetsReceived++;
-    return this.#words.answer(asked, line.secure);
+    const answer = this.#words.answer(asked, line.secure);
+    this.#peer.counters.packetsSent++;
+    return answer;
   }
 
   // ---------------------------------------------------------------------------------------- turns
@@ -179,6 +183,7 @@ export class Loop implements LineOwner {
     if (this.#turning) return;
     this.#turning = true;
     this.#drain();
+    if (this.#peer.hasUntimedReads) this.#peer.timeReads(this.#clock.monotonicMs());
     if (this.#held.size > 0) this.#releaseHeld();
     this.#turning = false;
   }

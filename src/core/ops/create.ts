@@ -50,10 +50,9 @@ export function prepareCreate(judge: Judge, op: number): number {
   // The path goes into the txn first: with its suffix it exists nowhere else.
   const lengthAt = txn.room(4);
   txn.rawRange(r.bytes, pathStart, pathEnd);
-  if (
-    flags === CreateMode.PersistentSequential || flags === CreateMode.EphemeralSequential ||
-    flags === CreateMode.PersistentSequentialTtl
-  ) {
+  if (isSequential(flags)) {
+    // The counter is at its end: the original offers the last name for ever and refuses by NodeExists.
+    if (parent.cversion === cversionMax) return ErrorCode.BadArguments;
     writeSuffix(judge, parent.cversion);
   }
   const start = lengthAt + 4;
@@ -119,6 +118,13 @@ export function prepareCreate(judge: Judge, op: number): number {
   overlay.sign(node);
   judge.quotas.propose(txn.bytes, start, end, 1, Math.max(0, dataLength));
   return ErrorCode.Ok;
+}
+
+const cversionMax = 0x7fff_ffff;
+
+function isSequential(flags: number): boolean {
+  return flags === CreateMode.PersistentSequential || flags === CreateMode.EphemeralSequential ||
+    flags === CreateMode.PersistentSequentialTtl;
 }
 
 /** Flags, TTL and op have to tell the same story; where they did not, the original made what it could not apply. */

@@ -34,12 +34,20 @@ export function readMulti(r: Reader, kind: "write" | "read"): MultiPart[] | null
     if (kind === "read" ? op !== OpCode.GetData && op !== OpCode.GetChildren : !isWritePart(op)) return null;
     const flags = skipPart(r, op);
     if (r.failed) return null;
+    if (isCreate(op) && (flags < CreateMode.Persistent || flags > CreateMode.PersistentSequentialTtl)) {
+      return null;
+    }
     if (op === OpCode.Create || op === OpCode.Create2 || op === OpCode.CreateContainer) {
       if (flags === CreateMode.PersistentTtl || flags === CreateMode.PersistentSequentialTtl) return null;
       if (flags === CreateMode.Container) op = OpCode.CreateContainer;
     }
     parts.push({ op, start, end: r.at });
   }
+}
+
+function isCreate(op: number): boolean {
+  return op === OpCode.Create || op === OpCode.Create2 || op === OpCode.CreateContainer ||
+    op === OpCode.CreateTtl;
 }
 
 function isWritePart(op: number): boolean {

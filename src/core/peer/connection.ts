@@ -85,5 +85,8 @@ export class Connection {
         0;
     this.latencyMinMs = Number.MAX_VALUE;
     this.packetsReceived = this.packetsSent = 0;
+    this.opLast = 0;
+    this.cxidLast = this.zxidLast = -1;
+    this.responseLastMs = 0;
   }
 }

@@ -91,8 +91,12 @@ export class PeerCounters {
     this.read.reset();
     this.write.reset();
     this.append.reset();
+    this.responseBytesLast = this.responseBytesMin = this.responseBytesMax = -1;
   }
 }
+
+/** A gap between ticks shorter than this is no gap. */
+const clockGapMsMin = 3000;
 
 /** Where an op is counted: ops are -11 … 107. */
 export function opSlot(op: number): number {
@@ -124,6 +128,7 @@ export class Peer implements Listeners {
   #sessionNext: SessionId;
   /** Requests without an answer, over all connections. */
   outstanding = 0;
+  #readsUntimed = 0;
   #wallMs: number;
   #monoMs: number;
   #tickLastMonoMs: number;
@@ -196,6 +201,19 @@ export class Peer implements Listeners {
   /** The next batch for the log, or null. One at a time: the next after `durable` for this one. */
   takeAppend(): AppendBatch | null {
     return this.#ledger.takeAppend();
+  }
+
+  /** The turn ends now: what was read in it took this long. */
+  timeReads(monoMs: number): void {
+    const latency = Math.max(0, monoMs - this.#monoMs);
+    for (; this.#readsUntimed > 0; this.#readsUntimed--) {
+      this.counters.latency.record(latency);
+      this.counters.read.record(latency);
+    }
+  }
+
+  get hasUntimedReads(): boolean {
+    return this.#readsUntimed > 0;
   }
 
   // --------------------------------------------------------------------------------- connections
@@ -289,7 +307,7 @@ export class Peer implements Listeners {
     const late = this.#monoMs - this.#tickLastMonoMs;
     this.#tickLastMonoMs = this.#monoMs;
     // A process that was stopped or starved has heard nobody meanwhile: first let the pings in.
-    if (late > 3 * this.options.tickMs) {
+    if (late > Math.max(3 * this.options.tickMs, clockGapMsMin)) {
       this.outbox.note(
         "warn",
         "clock_gap",
@@ -621,9 +639,13 @@ export class Peer implements Listeners {
     const latency = this.#monoMs - arrivedMs;
     connection.packetsSent++;
     connection.countReply(latency, this.#monoMs, this.applier.zxid);
-    this.counters.countResponse(bytes);
-    this.counters.latency.record(latency);
-    this.counters.read.record(latency);
+    this.counters.countResponse(bytes - 4);
+    // One answered in the turn it came in is timed when the turn ends.
+    if (latency === 0) this.#readsUntimed++;
+    else {
+      this.counters.latency.record(latency);
+      this.counters.read.record(latency);
+    }
     this.outbox.touch(connection);
   }
 
@@ -764,7 +786,7 @@ export class Peer implements Listeners {
     const latency = this.#monoMs - arrivedMs;
     connection.packetsSent++;
     connection.countReply(latency, this.#monoMs, zxid);
-    this.counters.countResponse(out.length - at);
+    this.counters.countResponse(out.length - at - 4);
     this.counters.latency.record(latency);
     this.counters.write.record(latency);
     this.outbox.touch(connection);

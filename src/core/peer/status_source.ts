@@ -88,7 +88,8 @@ export function makeStatusSource(
           peer.connections.filter((c) => c !== null && peer.dataWatches.hasConnection(c.number)).length,
         watchesData: peer.dataWatches.size,
         sessions: peer.sessions.size,
-        dataBytes: peer.tree.dataBytes,
+        // The root's other name, "/", is counted with one byte.
+        dataBytes: peer.tree.dataBytes + 1,
         connections: peer.connectionCount,
         outstanding: peer.outstanding,
         packetsReceived: counters.packetsReceived,

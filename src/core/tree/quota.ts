@@ -5,6 +5,7 @@
  * a txn, into zookeeper_stats beside it. A server without quotas pays one comparison a change. What
  * proposals in flight will add counts as used already, so pipelining does not get past a hard limit.
  */
+import { must } from "../base/assert.ts";
 import { bytesEqualAt, bytesOf, textOf } from "../base/bytes.ts";
 import { I, type Tree } from "./tree.ts";
 
@@ -13,6 +14,7 @@ const zookeeperPrefix = bytesOf("/zookeeper/");
 const limitsName = "zookeeper_limits";
 const statsName = "zookeeper_stats";
 const quotaRoot = "/zookeeper/quota";
+const unmarked: string[] = [];
 
 export interface QuotaLimits {
   readonly count: number;
@@ -58,45 +60,44 @@ export class Quotas {
     return this.#marked.keys();
   }
 
-  /** The deepest marked path at or above this one. */
-  #markOf(bytes: Uint8Array, start: number, end: number): string | null {
-    if (this.#marked.size === 0 || bytesEqualAt(bytes, start, zookeeperPrefix)) return null;
+  /** Every marked path at or above this one, the deepest first. An outer limit is one for the inner, too. */
+  #marksOf(bytes: Uint8Array, start: number, end: number): string[] {
+    if (this.#marked.size === 0 || bytesEqualAt(bytes, start, zookeeperPrefix)) return unmarked;
+    const marks: string[] = [];
     let path = textOf(bytes, start, end);
     while (path.length > 1) {
-      if (this.#marked.has(path)) return path;
+      if (this.#marked.has(path)) marks.push(path);
       path = path.slice(0, path.lastIndexOf("/"));
     }
-    return null;
+    return marks;
   }
 
   /** May a proposal add this much? Only asked where quotas are enforced. */
   admits(bytes: Uint8Array, start: number, end: number, count: number, size: number): boolean {
     if (!this.#enforce || this.#marked.size === 0) return true;
-    const path = this.#markOf(bytes, start, end);
-    if (path === null) return true;
+    return this.#marksOf(bytes, start, end).every((path) => this.#admitsAt(path, count, size));
+  }
+
+  #admitsAt(path: string, count: number, size: number): boolean {
     const limits = this.limitsOf(path);
     const used = this.useOf(path);
     if (limits === null || used === null) return true;
     const proposed = this.#marked.get(path) ?? { count: 0, bytes: 0 };
-    if (count !== 0) {
-      const limit = limits.countHard > -1 ? limits.countHard : -1;
-      if (limit > -1 && used.count + proposed.count + count > limit) return false;
+    // Soft limits warn in the original and never refuse.
+    if (count !== 0 && limits.countHard > -1 && used.count + proposed.count + count > limits.countHard) {
+      return false;
     }
-    if (size !== 0) {
-      const limit = limits.bytesHard > -1 ? limits.bytesHard : -1;
-      if (limit > -1 && used.bytes + proposed.bytes + size > limit) return false;
-    }
-    return true;
+    return size === 0 || limits.bytesHard <= -1 || used.bytes + proposed.bytes + size <= limits.bytesHard;
   }
 
   propose(bytes: Uint8Array, start: number, end: number, count: number, size: number): void {
     if (this.#marked.size === 0) return;
-    const path = this.#markOf(bytes, start, end);
-    const use = path === null ? undefined : this.#marked.get(path);
-    if (use === undefined) return;
-    use.count += count;
-    use.bytes += size;
-    this.#undo?.push({ use, count, bytes: size });
+    for (const path of this.#marksOf(bytes, start, end)) {
+      const use = must(this.#marked.get(path), "a mark has its use");
+      use.count += count;
+      use.bytes += size;
+      this.#undo?.push({ use, count, bytes: size });
+    }
   }
 
   begin(): void {
@@ -123,15 +124,13 @@ export class Quotas {
   /** A committed change under this path; keeps the statistics right. */
   applied(bytes: Uint8Array, start: number, end: number, count: number, size: number): void {
     if (this.#marked.size === 0) return;
-    const path = this.#markOf(bytes, start, end);
-    if (path === null) return;
-    const proposed = this.#marked.get(path);
-    if (proposed !== undefined) {
+    for (const path of this.#marksOf(bytes, start, end)) {
+      const proposed = must(this.#marked.get(path), "a mark has its use");
       proposed.count -= count;
       proposed.bytes -= size;
+      const used = this.useOf(path);
+      if (used !== null) this.#writeUse(path, used.count + count, used.bytes + size);
     }
-    const used = this.useOf(path);
-    if (used !== null) this.#writeUse(path, used.count + count, used.bytes + size);
   }
 
   /** A znode below /zookeeper/quota came: a limits znode marks, a stats znode is filled. */

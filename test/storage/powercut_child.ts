@@ -1,0 +1,95 @@
+/**
+ * The process whose writes are recorded: three lives of a storage in one directory.
+ *
+ * SQLite's calls are seen by the preloaded library. Bun's own file calls are not, for they do not go
+ * through libc; so the files port is wrapped and records renames, removals and syncs itself. On Deno
+ * both record them, which changes nothing. Acknowledgements go into the same trace, in order.
+ *
+ * Arguments: directory, trace, seed.
+ */
+import * as fs from "node:fs";
+import { clock as realClock } from "../../src/runtime/shared/clock.ts";
+import { files } from "../../src/runtime/shared/files.ts";
+import type { FilesPort } from "../../src/runtime/ports.ts";
+import { StorageCore } from "../../src/storage/storage_core.ts";
+import type { FromWorker } from "../../src/storage/messages.ts";
+import { Random } from "../support/random.ts";
+import { sqlite } from "../support/runtime_storage.ts";
+import { driveCore, storyBatch, StoryClock, zxidStart } from "./powercut_story.ts";
+
+const [directory = "", tracePath = "", seedText = "1"] = process.argv.slice(2);
+const trace = fs.openSync(tracePath, "a");
+const encoder = new TextEncoder();
+
+function record(kind: string, inode: number, offset: number, name = "", data = ""): void {
+  const nameBytes = encoder.encode(name);
+  const dataBytes = encoder.encode(data);
+  const bytes = new Uint8Array(25 + nameBytes.length + dataBytes.length);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = kind.charCodeAt(0);
+  view.setBigUint64(1, BigInt(inode), true);
+  view.setBigInt64(9, BigInt(offset), true);
+  view.setUint32(17, nameBytes.length, true);
+  view.setUint32(21, dataBytes.length, true);
+  bytes.set(nameBytes, 25);
+  bytes.set(dataBytes, 25 + nameBytes.length);
+  fs.writeSync(trace, bytes);
+}
+
+const filesRecorded: FilesPort = {
+  ...files,
+  rename(from, to) {
+    files.rename(from, to);
+    record("R", 0, 0, from, to);
+  },
+  remove(path) {
+    const there = files.info(path) !== null;
+    files.remove(path);
+    if (there) record("U", 0, 0, path);
+  },
+  syncDirectory(path) {
+    files.syncDirectory(path);
+    record("D", 0, 0);
+  },
+  syncFile(path) {
+    files.syncFile(path);
+    record("S", fs.statSync(path).ino, 0);
+  },
+};
+
+const random = new Random(Number(seedText));
+const options = {
+  dataDir: directory,
+  dataLogDir: directory,
+  sync: "full",
+  logRetainTxns: 100,
+  logRetainMs: 0,
+  mustExist: false,
+} as const;
+let next = 1;
+
+function hear(message: FromWorker): void {
+  if (message.kind === "durable") record("A", 0, message.last - zxidStart);
+  if (message.kind === "failed") {
+    record("F", 0, 0, message.code, message.message);
+    process.stdout.write(`failed ${message.code} ${message.message}\n`);
+    process.exit(0);
+  }
+}
+
+for (let life = 0; life < 3; life++) {
+  const clock = new StoryClock();
+  const send = driveCore((post) => new StorageCore({ sqlite, files: filesRecorded, clock }, post), hear);
+  send({ kind: "open", options });
+  const appends = 30 + random.below(60);
+  for (let i = 0; i < appends; i++) {
+    const count = random.percent(10) ? 200 : 1 + random.below(8);
+    const { bytes, first, last } = storyBatch(next, count);
+    next += count;
+    send({ kind: "append", bytes, first, last, txns: count, committed: last });
+    if (random.percent(15)) clock.advance(random.percent(50) ? 400 : 2500);
+  }
+  if (life < 2) send({ kind: "close" });
+}
+process.stdout.write(`done ${next - 1} in ${Math.round(realClock.monotonicMs())} ms\n`);
+process.exit(0);

@@ -1,0 +1,158 @@
+/**
+ * Power cuts: whatever instant the power fails at, the directory starts by itself and holds every
+ * acknowledged txn.
+ *
+ * A child process writes while a preloaded library records its system calls. From the record, disks
+ * are built as a cut may leave them, the first start included, and a storage is opened on each.
+ * ZOOLET_CUTS says how many (60), ZOOLET_SEED where to begin (1).
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { files } from "../../src/runtime/shared/files.ts";
+import { StorageCore } from "../../src/storage/storage_core.ts";
+import type { FromWorker } from "../../src/storage/messages.ts";
+import { Child } from "../support/child.ts";
+import { Random } from "../support/random.ts";
+import { isBun, sqlite, withDirectory } from "../support/runtime_storage.ts";
+import { DiskModel, readTrace } from "./powercut_disk.ts";
+import type { TraceRecord } from "./powercut_disk.ts";
+import { driveCore, storyBatch, StoryClock, StoryReader } from "./powercut_story.ts";
+
+const cuts = Number(process.env["ZOOLET_CUTS"] ?? 60);
+const seed = Number(process.env["ZOOLET_SEED"] ?? 1);
+const lives = Math.max(2, Math.ceil(cuts / 100));
+
+/** The library, or why there is none. */
+function buildLibrary(directory: string): string | { readonly reason: string } {
+  if (process.platform !== "linux") return { reason: "records system calls on Linux only" };
+  const library = join(directory, "powercut.so");
+  const source = fileURLToPath(new URL("./powercut.c", import.meta.url));
+  try {
+    execFileSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], { stdio: "pipe" });
+  } catch (error) {
+    return {
+      reason: `no C compiler: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`,
+    };
+  }
+  return library;
+}
+
+async function recordLives(
+  library: string,
+  base: string,
+  seedOfLife: number,
+  env: Record<string, string> = {},
+): Promise<TraceRecord[]> {
+  const directory = join(base, `life-${seedOfLife}`);
+  const trace = `${directory}.trace`;
+  mkdirSync(directory);
+  const script = fileURLToPath(new URL("./powercut_child.ts", import.meta.url));
+  const args = [...(isBun ? [] : ["run", "-A", "--no-check"]), script, directory, trace, String(seedOfLife)];
+  const child = new Child(process.execPath, args, {
+    env: { LD_PRELOAD: library, POWERCUT_DIR: directory, POWERCUT_TRACE: trace, ...env },
+  });
+  if (!await child.exited(30_000)) child.kill();
+  assert.equal(child.exit?.code, 0, child.describe());
+  assert.match(child.stdout, /^(done|failed)/);
+  return readTrace(new Uint8Array(readFileSync(trace)));
+}
+
+/** Opens the directory, checks that it holds at least `acknowledged` txns, writes one more, and looks again. */
+function openAndCheck(directory: string, acknowledged: number): void {
+  const options = {
+    dataDir: directory,
+    dataLogDir: directory,
+    sync: "full",
+    logRetainTxns: 100,
+    logRetainMs: 0,
+    mustExist: false,
+  } as const;
+  let last = acknowledged;
+  for (let round = 0; round < 2; round++) {
+    const reader = new StoryReader();
+    const seen: string[] = [];
+    const send = driveCore(
+      (post) => new StorageCore({ sqlite, files, clock: new StoryClock() }, post),
+      (message: FromWorker) => {
+        seen.push(message.kind);
+        if (message.kind === "failed") throw new Error(`${message.code}: ${message.message}`);
+        reader.hear(message);
+      },
+    );
+    send({ kind: "open", options });
+    assert.ok(seen.includes("recovered"), "it recovers");
+    assert.ok(reader.last >= last, `txn ${reader.last} is the last, ${last} was acknowledged`);
+    reader.check();
+    const batch = storyBatch(reader.last + 1, 2);
+    send({
+      kind: "append",
+      bytes: batch.bytes,
+      first: batch.first,
+      last: batch.last,
+      txns: 2,
+      committed: batch.last,
+    });
+    assert.ok(seen.includes("durable"), "it goes on");
+    last = reader.last + 2;
+    send({ kind: "close" });
+    assert.ok(seen.includes("closed"), "it closes");
+  }
+}
+
+test("every cut leaves a directory that starts by itself with all that was acknowledged", async (t) => {
+  await withDirectory(async (base) => {
+    const library = buildLibrary(base);
+    if (typeof library !== "string") return t.skip(library.reason);
+    let done = 0;
+    for (let life = 0; life < lives; life++) {
+      const records = await recordLives(library, base, seed + life);
+      const syncs = records.filter((record) => record.kind === "S").length;
+      const names = records.filter((record) => record.kind === "D").length;
+      assert.ok(syncs > 50 && names > 3, `the library saw ${syncs} syncs and ${names} of directories`);
+      const firstAck = records.findIndex((record) => record.kind === "A");
+      const random = new Random(seed + life);
+      const points = Array.from({ length: Math.ceil(cuts / lives) }, () => {
+        // A third of them in the first start, where files are made.
+        return random.percent(33) ? random.below(firstAck + 20) : random.below(records.length + 1);
+      }).sort((a, b) => a - b);
+      const disk = new DiskModel();
+      let at = 0;
+      for (const point of points) {
+        for (; at < point; at++) disk.play(records[at] as TraceRecord);
+        const directory = join(base, "cut");
+        mkdirSync(directory);
+        const how = disk.cut(random, directory);
+        try {
+          openAndCheck(directory, disk.acknowledged);
+        } catch (error) {
+          const message = error instanceof Error ? error.message : String(error);
+          throw new Error(`seed ${seed + life}, record ${point} of ${records.length}, ${how}: ${message}`, {
+            cause: error,
+          });
+        }
+        rmSync(directory, { recursive: true });
+        done++;
+      }
+    }
+    assert.ok(done >= cuts, `${done} cuts`);
+  });
+});
+
+test("a failed fsync is told once, and nothing is acknowledged after it", async (t) => {
+  await withDirectory(async (base) => {
+    const library = buildLibrary(base);
+    if (typeof library !== "string") return t.skip(library.reason);
+    const records = await recordLives(library, base, seed, { POWERCUT_FAIL_SYNC: "20" });
+    const failures = records.filter((record) => record.kind === "F");
+    assert.deepEqual(failures.map((record) => record.name), ["io"]);
+    assert.equal(records.at(-1)?.kind, "F");
+    const acknowledged = records.filter((record) => record.kind === "A").at(-1)?.offset ?? 0;
+    assert.ok(acknowledged > 0, "some were acknowledged before");
+    openAndCheck(join(base, `life-${seed}`), acknowledged);
+    assert.ok(existsSync(join(base, `life-${seed}`, "log.db")));
+  });
+});
