@@ -12,7 +12,7 @@ import type { Random } from "../../support/random.ts";
 import { Generator, type GeneratorOptions } from "./generator.ts";
 import type { Side } from "./side.ts";
 import { type Request, type Step, stepText } from "./step.ts";
-import { slotCount } from "./vocabulary.ts";
+import { slotCount, watchRule } from "./vocabulary.ts";
 
 const barrierEvery = 20;
 /** The two stamp a txn within this of each other, or one of them has its time from elsewhere. */
@@ -36,6 +36,8 @@ export interface RunOptions extends GeneratorOptions {
   /** Ends the run early, in good order. */
   readonly untilMs: number;
   readonly progress?: (requests: number) => void;
+  /** Is told every step and every line of the left side. */
+  readonly log?: (line: string) => void;
 }
 
 const closeRequest: Request = {
@@ -55,6 +57,7 @@ export class Driver {
   readonly #differences: Difference[] = [];
   readonly #watchesToForget: string[] = [];
   #steps = 0;
+  #log: (line: string) => void = () => {};
 
   constructor(left: Side, right: Side, random: Random) {
     this.#left = left;
@@ -64,6 +67,7 @@ export class Driver {
 
   async run(options: RunOptions): Promise<RunResult> {
     const until = performance.now() + options.untilMs;
+    this.#log = options.log ?? (() => {});
     const generator = new Generator(this.#random, this.#left.facts, options);
     let requests = 0;
     for (let slot = 0; slot < slotCount; slot++) await this.#both((side) => side.connect(slot, { readOnly: false, timeoutMs: 60_000 }, false));
@@ -72,6 +76,7 @@ export class Driver {
       const step = generator.next();
       this.#steps++;
       this.#history.push(`${this.#steps} ${stepText(step)}`);
+      this.#log(this.#history.at(-1) ?? "");
       if (this.#history.length > historyKept) this.#history.shift();
       requests += step.kind === "requests" ? step.requests.length : 1;
       await this.#do(step);
@@ -189,6 +194,7 @@ export class Driver {
   #compare(slot: number, sorted: boolean): void {
     const left = this.#left.takeLines(slot);
     const right = this.#right.takeLines(slot);
+    for (const line of left) this.#log(`    ${slot} ${line}`);
     if (sorted) {
       left.sort();
       right.sort();
@@ -216,7 +222,8 @@ export class Driver {
     const here = right.match(/^reply to exists (.*) (xid=\S+ zxid=\S+) err=-102$/);
     if (there === null || here === null || there[1] !== here[1] || there[2] !== here[2]) return false;
     const path: unknown = JSON.parse(there[1] ?? "null");
-    if (typeof path === "string") this.#watchesToForget.push(path);
+    // Persistent watches were not set by an exists, and 3.8.0 would take them away with it.
+    if (typeof path === "string" && watchRule(path).kind === "standard") this.#watchesToForget.push(path);
     return true;
   }
 

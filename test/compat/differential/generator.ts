@@ -202,8 +202,8 @@ export class Generator {
       case "getAcl":
         return make(OpCode.GetAcl, xid, pathBody(path), known, `getACL ${shown}`);
       case "sync":
-        // DIVERGENCES "characters beyond U+FFFF": only sync sends such a path back.
-        if (known !== null && /[\ud800-\udfff]/.test(known)) return make(OpCode.Ping, xid, noBody, null, "ping");
+        // DIVERGENCES "characters beyond U+FFFF", "bytes that are no UTF-8": only sync sends such a path back.
+        if ((path !== null && known === null) || /[\ud800-\udfff]/.test(known ?? "")) return make(OpCode.Ping, xid, noBody, null, "ping");
         return make(OpCode.Sync, xid, pathBody(path), null, `sync ${shown}`);
       case "ping":
         return make(OpCode.Ping, xid, noBody, null, "ping");

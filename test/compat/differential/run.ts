@@ -6,8 +6,10 @@
  *     bun test/compat/differential/run.ts --ops 20000 --seed 7 --against apache
  *
  * `--runtime bun|deno` names the runtime of our server, `--differences N` goes on after the first
- * one. Exits 1 when there is a difference.
+ * one, `--log FILE` writes down every step and what the original answered, `--outcomes` counts the
+ * answers by kind. Exits 1 when there is a difference.
  */
+import { openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { apacheMissing } from "../../support/apache.ts";
 import { runtimeUnderTest } from "../../support/zoolet.ts";
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     differences: { type: "string", default: "1" },
     quota: { type: "boolean", default: false },
     minutes: { type: "string", default: "30" },
+    log: { type: "string" },
     outcomes: { type: "boolean", default: false },
   },
 });
@@ -31,6 +34,7 @@ if (missing !== null) {
   console.error(`Cannot compare with Apache ZooKeeper: ${missing}`);
   process.exit(2);
 }
+const logFile = values.log === undefined ? null : openSync(values.log, "w");
 const begun = performance.now();
 const result = await runPair({
   seed: Number(values.seed),
@@ -39,6 +43,7 @@ const result = await runPair({
   differencesMax: Number(values.differences),
   untilMs: Number(values.minutes) * 60_000,
   right: values.against === "apache" ? { kind: "apache" } : { kind: "zoolet", runtime: values.runtime === "deno" ? "deno" : "bun" },
+  ...(logFile === null ? {} : { log: (line: string) => void writeSync(logFile, `${line}\n`) }),
   progress: (requests) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${requests} requests`);
   },
