@@ -50,7 +50,8 @@ const variants: readonly (readonly [number, ReattachVariant])[] = [
   [2, "no readOnly byte"],
 ];
 
-const quotaRoots = ["/a", "/b", "/a/b"];
+/** DIVERGENCES "every quota above counts": none inside another. */
+const quotaRoots = ["/a/b", "/b"];
 
 export interface GeneratorOptions {
   /** Hard limits are set and enforced: then no bursts, for 3.8.0 does not count what is pending. */
