@@ -63,10 +63,12 @@ export function storageErrorOf(error: unknown, tried: string): StorageError {
   if (error instanceof StorageError) return error;
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof SqliteError) {
+    // The library's own sentence; the statement before it is for us and not for who reads this.
+    const found = error.cause instanceof Error ? error.cause.message : message;
     return storageError(
       codeBySqlite[error.code] ?? "io",
       tried,
-      `${message} (${error.code})`,
+      `${found} (${error.code})`,
       undefined,
       error,
     );

@@ -89,7 +89,7 @@ export class Leisure {
     let follower = new TreeFollower(this.#tree, false);
     while (chunk.bytes < chunkBytesMax && follower.size < this.#rowsMax && chunk.zxid < this.committed) {
       const more = this.#log.batchesAfter(chunk.zxid);
-      if (more.length === 0) break;
+      const before = chunk.zxid;
       for (const batch of more) {
         if (batch.first > this.committed || chunk.bytes >= chunkBytesMax || follower.size >= this.#rowsMax) {
           break;
@@ -97,6 +97,7 @@ export class Leisure {
         batches.push(batch);
         yield* this.#tell(batch, chunk, follower, this.#rowsMax, this.committed);
       }
+      if (chunk.zxid === before) break;
     }
     if (chunk.zxid === this.#tree.zxid) return false;
     const rows = Math.max(1, follower.size);
