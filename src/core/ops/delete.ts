@@ -26,7 +26,10 @@ export function prepareDelete(judge: Judge): number {
   const parent = overlay.look(parentRow, judge.parentLook);
   if (!parent.exists) return ErrorCode.NoNode;
   if (!judge.allows(parent.acl, Perm.Delete)) return ErrorCode.NoAuth;
-  const row = lastSlash + 1 === end ? 0 : tree.child(parentRow, bytes, lastSlash + 1, end);
+  // "//x" has "/" before its last slash, but is no name of /x: it would be deleted here and not where
+  // the txn is applied.
+  const isOdd = lastSlash + 1 === end || lastSlash === start + 1;
+  const row = isOdd ? 0 : tree.child(parentRow, bytes, lastSlash + 1, end);
   if (row === 0) return ErrorCode.NoNode;
   const node = overlay.look(row, judge.nodeLook);
   if (!node.exists) return ErrorCode.NoNode;

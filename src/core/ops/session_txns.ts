@@ -27,14 +27,11 @@ export function prepareCloseSession(judge: Judge, session: Session): number {
     if (!tree.isLive(pending.row) || !tree.isOwnedBy(pending.row, session.id)) rows.push(pending.row);
   }
   session.closing = true;
-  if (!judge.options.closeSessionTxn) {
-    for (const row of rows) proposeRemoval(judge, row, tree.int(row, I.parent));
-    return ErrorCode.Ok;
-  }
-  txn.i32(rows.length);
+  const listed = judge.options.closeSessionTxn;
+  if (listed) txn.i32(rows.length);
   for (const row of rows) {
     const path = bytesOf(tree.pathOf(row));
-    txn.buffer(path);
+    if (listed) txn.buffer(path);
     judge.quotas.propose(
       path,
       0,

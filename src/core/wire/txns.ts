@@ -165,6 +165,14 @@ function walkCreate(r: Reader, type: number, h: TxnHeader, visitor: TxnVisitor):
   return true;
 }
 
+/** Is what is left a digest and no list before it? Two empty paths would look the same, and nobody has those. */
+function isDigestAlone(r: Reader): boolean {
+  if (r.left !== txnDigestBytes) return false;
+  const first = r.i32();
+  r.at -= 4;
+  return first === digestVersion;
+}
+
 function walkRecord(r: Reader, type: number, h: TxnHeader, visitor: TxnVisitor): boolean {
   visitor.op?.(type);
   switch (type) {
@@ -212,7 +220,7 @@ function walkRecord(r: Reader, type: number, h: TxnHeader, visitor: TxnVisitor):
     case OpCode.CloseSession: {
       visitor.sessionClosed(h.sessionHi, h.sessionLo, h.zxid);
       // Before 3.6, or with closeSessionTxn.enabled=false, there is no list.
-      if (r.left < 4) return true;
+      if (r.left < 4 || isDigestAlone(r)) return true;
       const count = r.i32();
       for (let i = 0; i < count; i++) {
         const length = r.span();
