@@ -125,6 +125,8 @@ export class Driver {
         );
         break;
       case "reattach":
+        // Events on their way to the old connection would come or not, as chance has it.
+        await this.#barrier(false);
         await this.#reattachAs(step);
     }
     this.#compare(slot, false);

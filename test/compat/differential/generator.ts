@@ -286,6 +286,11 @@ export class Generator {
     }
     // DIVERGENCES "wrong create flags inside a multi": 3.8.0 looks when the operation's turn has come.
     if (inMulti && op !== OpCode.CreateTtl && (flags < 0 || flags > 4)) flags = op === OpCode.CreateContainer ? 4 : 0;
+    // DIVERGENCES "a null path in a create": 3.8.0 looks at the flags first.
+    if (path === null) {
+      flags = op === OpCode.CreateTtl ? 5 : op === OpCode.CreateContainer ? 4 : 0;
+      ttl = ttl === undefined ? undefined : 1000n;
+    }
     const text = `${opName(op)} ${showPath(path)} flags ${flags}${ttl === undefined ? "" : ` ttl ${ttl}`}` +
       (acls === openAcl ? "" : ` ${JSON.stringify(acls)}`);
     const known = typeof path === "string" ? path : null;
