@@ -77,7 +77,8 @@ export class Reader {
    */
   span(): number {
     const length = this.i32();
-    if (length === -1) return -1;
+    // A failed read says 0, and a loop over a claimed count must not take that for an empty element.
+    if (length === -1 || this.failed) return -1;
     if (length < 0 || length > this.end - this.at) {
       this.failed = true;
       this.at = this.end;
