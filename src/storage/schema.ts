@@ -112,7 +112,6 @@ export const treeSql = {
     acl = ? where path = ?`,
   delete: "delete from znode where path = ?",
   ownedBy: "select path from znode where owner = ? and owner <> 0",
-  count: "select count(*) from znode",
   aclFind: "select id from acl where acls = ?",
   aclInsert: "insert into acl(acls, text) values(?, ?)",
   aclBytes: "select acls from acl where id = ?",

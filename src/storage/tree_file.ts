@@ -241,10 +241,6 @@ export class TreeFile {
     return id as number;
   }
 
-  count(): number {
-    return Number(this.#database.prepare(treeSql.count).get()?.[0]);
-  }
-
   /**
    * Moves what is in the WAL to the file. Complete: all that was committed before is durable.
    * Not so while a reader is in the middle of something older.

@@ -72,6 +72,18 @@ async function open(options: StorageOptions, port: WorkerPort = worker): Promise
   return { storage, recovered, reader, sessions, append };
 }
 
+/** A thread gives up its locks when it is gone, and tells nobody when that is. */
+async function openOnceFree(options: StorageOptions, port: WorkerPort): Promise<Opened> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await open(options, port);
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== "locked" || tries === 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
 async function refusal(options: StorageOptions, code: StorageErrorCode): Promise<string> {
   try {
     const opened = await open(options);
@@ -532,6 +544,33 @@ test("a process killed at any moment loses nothing that it acknowledged", { time
     assert.ok(last > 100, `only ${last} txns in all`);
   });
 });
+
+test(
+  "a worker ended in the middle of an append leaves the files free, and whole",
+  { timeout: 30_000 },
+  async () => {
+    await withDirectory(async (directory) => {
+      let handle: WorkerHandle | null = null;
+      const port: WorkerPort = {
+        spawn(url, name) {
+          handle = worker.spawn(url, name);
+          return handle;
+        },
+      };
+      let last = 0;
+      for (let round = 0; round < 4; round++) {
+        const { storage, reader, append } = await openOnceFree(optionsFor(directory), port);
+        assert.ok(reader.last >= last, `${reader.last}, ${last} was acknowledged`);
+        reader.check();
+        await append(reader.last + 1, 30);
+        last = reader.last + 30;
+        const { bytes, first, last: never } = storyBatch(last + 1, 30);
+        storage.append(bytes, first as Zxid, never as Zxid, 30);
+        (handle as WorkerHandle | null)?.terminate();
+      }
+    });
+  },
+);
 
 test("a worker that ends is told as a failure", async () => {
   await withDirectory(async (directory) => {
