@@ -76,6 +76,42 @@ export class Reads {
     out.rawRange(tree.slab.page(ref), at, at + length);
   }
 
+  /** The body of the reply to any read but setWatches, whose events come before its reply. */
+  answer(op: number, r: Reader, out: Writer, caller: ReadCaller): number {
+    switch (op) {
+      case OpCode.GetData:
+        return this.getData(r, out, caller);
+      case OpCode.Exists:
+        return this.exists(r, out, caller);
+      case OpCode.GetChildren:
+        return this.getChildren(r, out, caller, false);
+      case OpCode.GetChildren2:
+        return this.getChildren(r, out, caller, true);
+      case OpCode.GetAcl:
+        return this.getAcl(r, out, caller);
+      case OpCode.Ping:
+        return ErrorCode.Ok;
+      case OpCode.Sync:
+        return this.sync(r, out);
+      case OpCode.CheckWatches:
+        return this.checkWatches(r, caller, false);
+      case OpCode.RemoveWatches:
+        return this.checkWatches(r, caller, true);
+      case OpCode.MultiRead:
+        return this.multiRead(r, out, caller);
+      case OpCode.GetEphemerals:
+        return this.getEphemerals(r, out, caller);
+      case OpCode.GetAllChildrenNumber:
+        return this.getAllChildrenNumber(r, out, caller);
+      case OpCode.AddWatch:
+        return this.addWatch(r, out, caller);
+      case OpCode.WhoAmI:
+        return this.whoAmI(out, caller);
+      default:
+        return ErrorCode.Unimplemented;
+    }
+  }
+
   exists(r: Reader, out: Writer, caller: ReadCaller): number {
     const length = r.span();
     const end = r.at;

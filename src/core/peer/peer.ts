@@ -9,20 +9,15 @@
  * order of its requests; an event leaves before the reply that could reveal its change.
  */
 import { assert, unreachable } from "../base/assert.ts";
-import { LatencyHistogram } from "../base/histogram.ts";
 import { requestHeaderBytes } from "../base/limits.ts";
 import { sessionHex, type SessionId, sessionIdOf, type Zxid, zxidHex, zxidNext } from "../base/zxid.ts";
 import { Applier, type Listener, type Listeners, writeEvent } from "../ops/applier.ts";
-import { prepareCheck, prepareSetAcl, prepareSetData } from "../ops/change.ts";
-import { prepareCreate } from "../ops/create.ts";
-import { prepareDelete, prepareDeleteContainer } from "../ops/delete.ts";
 import { beginFrame, endFrame, failFrame, headerFrame } from "../ops/frames.ts";
-import { Judge, type JudgeOptions } from "../ops/judge.ts";
-import { prepareMulti } from "../ops/multi.ts";
+import { Judge } from "../ops/judge.ts";
+import { prepare } from "../ops/table.ts";
 import { type Emit, Reads, writeMultiEnd } from "../ops/reads.ts";
-import { prepareCloseSession, prepareCreateSession } from "../ops/session_txns.ts";
 import { authenticate } from "../session/auth.ts";
-import { passwordBytes, passwordMatches, sessionIdFirst } from "../session/password.ts";
+import { passwordMatches, sessionIdFirst } from "../session/password.ts";
 import { type Session, SessionTable } from "../session/table.ts";
 import { Overlay } from "../tree/overlay.ts";
 import { Quotas } from "../tree/quota.ts";
@@ -38,70 +33,15 @@ import { Connection, ConnectionState } from "./connection.ts";
 import type { PeerEvent } from "./events.ts";
 import { Loader } from "./loader.ts";
 import { Outbox } from "./outbox.ts";
-import { Reaper, type ReaperOptions } from "./reaper.ts";
+import { readConnectAsked, writeConnectResponse } from "./handshake.ts";
+import type { PeerOptions } from "./options.ts";
+import { PeerCounters } from "./counters.ts";
+import { Reaper } from "./reaper.ts";
 
-export interface PeerOptions {
-  /** Low byte goes into session ids. */
-  readonly serverId: number;
-  readonly tickMs: number;
-  readonly sessionTimeoutMsMin: number;
-  readonly sessionTimeoutMsMax: number;
-  readonly digestEnabled: boolean;
-  readonly judge: JudgeOptions;
-  readonly reaper: ReaperOptions;
-  /** Schemes of which a connection needs one before its first request; empty: none. */
-  readonly enforceAuthSchemes: readonly string[];
-  /** When this peer was born: ids of its sessions begin with it. */
-  readonly bornWallMs: number;
-  readonly bornMonoMs: number;
-}
-
-/** What is counted for `srvr` and the metrics. */
-export class PeerCounters {
-  packetsReceived = 0;
-  packetsSent = 0;
-  commits = 0;
-  sessionsExpired = 0;
-  authFailed = 0;
-  responseBytesLast = -1;
-  responseBytesMin = -1;
-  responseBytesMax = -1;
-  readonly latency = new LatencyHistogram();
-  readonly read = new LatencyHistogram();
-  readonly write = new LatencyHistogram();
-  readonly append = new LatencyHistogram();
-  /** Requests by op; see `opSlot`. */
-  readonly requests = new Float64Array(128);
-
-  countRequest(op: number): void {
-    const slot = opSlot(op);
-    this.requests[slot] = (this.requests[slot] as number) + 1;
-  }
-
-  countResponse(bytes: number): void {
-    this.packetsSent++;
-    this.responseBytesLast = bytes;
-    if (bytes > this.responseBytesMax) this.responseBytesMax = bytes;
-    if (bytes < this.responseBytesMin || this.responseBytesMin < 0) this.responseBytesMin = bytes;
-  }
-
-  reset(): void {
-    this.packetsReceived = this.packetsSent = 0;
-    this.latency.reset();
-    this.read.reset();
-    this.write.reset();
-    this.append.reset();
-    this.responseBytesLast = this.responseBytesMin = this.responseBytesMax = -1;
-  }
-}
+export type { PeerOptions };
 
 /** A gap between ticks shorter than this is no gap. */
 const clockGapMsMin = 3000;
-
-/** Where an op is counted: ops are -11 … 107. */
-export function opSlot(op: number): number {
-  return (op + 16) & 127;
-}
 
 export class Peer implements Listeners {
   readonly tree: Tree;
@@ -370,19 +310,12 @@ export class Peer implements Listeners {
     r.reset(bytes, start, end);
     connection.packetsReceived++;
     this.counters.packetsReceived++;
-    r.i32(); // protocol version
-    const zxidSeen = r.i64AsNumber();
-    const asked = r.i32();
-    const idHi = r.i32();
-    const idLo = r.i32();
-    const password = r.buffer();
-    if (r.failed) {
+    const asked = readConnectAsked(r);
+    if (asked === null) {
       return this.#refuse(connection, "connect_malformed", "Closed: the first frame is no ConnectRequest");
     }
-    if (r.left > 0) {
-      connection.hasReadOnlyByte = true;
-      r.bool();
-    }
+    connection.hasReadOnlyByte = asked.hasReadOnlyByte;
+    const { zxidSeen, idHi, idLo, password } = asked;
     if (zxidSeen > this.zxid) {
       return this.#refuse(
         connection,
@@ -393,7 +326,7 @@ export class Peer implements Listeners {
       );
     }
     const { sessionTimeoutMsMin, sessionTimeoutMsMax } = this.options;
-    const timeoutMs = Math.min(Math.max(asked, sessionTimeoutMsMin), sessionTimeoutMsMax);
+    const timeoutMs = Math.min(Math.max(asked.timeoutMs, sessionTimeoutMsMin), sessionTimeoutMsMax);
     if (idHi === 0 && idLo === 0) {
       connection.state = ConnectionState.Opening;
       const id = this.#sessionNext;
@@ -420,7 +353,7 @@ export class Peer implements Listeners {
           client: `${connection.address}:${connection.port}`,
         },
       );
-      this.#writeConnectResponse(connection, 0, null);
+      this.#welcome(connection, 0, null);
       this.#close(connection);
       return;
     }
@@ -437,20 +370,14 @@ export class Peer implements Listeners {
     connection.opLast = OpCode.CreateSession;
     connection.establishedWallMs = this.#wallMs;
     this.sessions.touch(session, this.#monoMs);
-    this.#writeConnectResponse(connection, session.timeoutMs, session);
+    this.#welcome(connection, session.timeoutMs, session);
     const waiting = connection.waitingToOpen;
     connection.waitingToOpen = [];
     for (const frame of waiting) this.#frame(connection, frame.bytes, frame.start, frame.end);
   }
 
-  #writeConnectResponse(connection: Connection, timeoutMs: number, session: Session | null): void {
-    const { out } = connection;
-    out.i32(connection.hasReadOnlyByte ? 37 : 36);
-    out.i32(0);
-    out.i32(timeoutMs);
-    out.i64Halves(session?.hi ?? 0, session?.lo ?? 0);
-    out.buffer(session?.password ?? new Uint8Array(passwordBytes));
-    if (connection.hasReadOnlyByte) out.bool(false);
+  #welcome(connection: Connection, timeoutMs: number, session: Session | null): void {
+    writeConnectResponse(connection.out, timeoutMs, session, connection.hasReadOnlyByte);
     connection.packetsSent++;
     this.counters.packetsSent++;
     this.outbox.touch(connection);
@@ -583,7 +510,7 @@ export class Peer implements Listeners {
       return this.#answered(connection, 20, arrivedMs);
     }
     const at = beginFrame(out, xid, this.applier.zxid);
-    const code = this.#readBody(connection, op, r, out);
+    const code = this.#reads.answer(op, r, out, connection);
     if (code === ErrorCode.Ok) endFrame(out, at);
     else {
       failFrame(out, at, code);
@@ -598,41 +525,6 @@ export class Peer implements Listeners {
   /** The original ends a multiRead with a write in it by the terminator all the same. */
   #isWholeMulti(r: Reader): boolean {
     return !r.failed;
-  }
-
-  #readBody(connection: Connection, op: number, r: Reader, out: Writer): number {
-    switch (op) {
-      case OpCode.GetData:
-        return this.#reads.getData(r, out, connection);
-      case OpCode.Exists:
-        return this.#reads.exists(r, out, connection);
-      case OpCode.GetChildren:
-        return this.#reads.getChildren(r, out, connection, false);
-      case OpCode.GetChildren2:
-        return this.#reads.getChildren(r, out, connection, true);
-      case OpCode.GetAcl:
-        return this.#reads.getAcl(r, out, connection);
-      case OpCode.Ping:
-        return ErrorCode.Ok;
-      case OpCode.Sync:
-        return this.#reads.sync(r, out);
-      case OpCode.CheckWatches:
-        return this.#reads.checkWatches(r, connection, false);
-      case OpCode.RemoveWatches:
-        return this.#reads.checkWatches(r, connection, true);
-      case OpCode.MultiRead:
-        return this.#reads.multiRead(r, out, connection);
-      case OpCode.GetEphemerals:
-        return this.#reads.getEphemerals(r, out, connection);
-      case OpCode.GetAllChildrenNumber:
-        return this.#reads.getAllChildrenNumber(r, out, connection);
-      case OpCode.AddWatch:
-        return this.#reads.addWatch(r, out, connection);
-      case OpCode.WhoAmI:
-        return this.#reads.whoAmI(out, connection);
-      default:
-        return ErrorCode.Unimplemented;
-    }
   }
 
   #answered(connection: Connection, bytes: number, arrivedMs: number): void {
@@ -673,7 +565,7 @@ export class Peer implements Listeners {
     judge.identities = connection?.identities ?? [];
     judge.reader.reset(bytes, start, end);
     const bodyAt = txn.length;
-    const code = this.#prepare(op, judge, session);
+    const code = prepare(op, judge, session);
     let type = op;
     if (code !== ErrorCode.Ok) {
       type = OpCode.Error;
@@ -698,36 +590,6 @@ export class Peer implements Listeners {
       connection.order.pushWrite();
       connection.writesInFlight++;
       this.outstanding++;
-    }
-  }
-
-  #prepare(op: number, judge: Judge, session: Session | null): number {
-    switch (op) {
-      case OpCode.SetData:
-        return prepareSetData(judge);
-      case OpCode.Create:
-      case OpCode.Create2:
-      case OpCode.CreateContainer:
-      case OpCode.CreateTtl:
-        return prepareCreate(judge, op);
-      case OpCode.Delete:
-        return prepareDelete(judge);
-      case OpCode.SetAcl:
-        return prepareSetAcl(judge);
-      case OpCode.Check:
-        return prepareCheck(judge);
-      case OpCode.Multi:
-        return prepareMulti(judge);
-      case OpCode.DeleteContainer:
-        return prepareDeleteContainer(judge);
-      case OpCode.CreateSession:
-        return prepareCreateSession(judge, judge.reader.i32());
-      case OpCode.CloseSession:
-        return session === null ? ErrorCode.SessionExpired : prepareCloseSession(judge, session);
-      case OpCode.Reconfig:
-        return ErrorCode.ReconfigDisabled;
-      default:
-        return ErrorCode.Unimplemented;
     }
   }
 

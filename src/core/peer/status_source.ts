@@ -5,7 +5,8 @@ import type { SessionId } from "../base/zxid.ts";
 import { OpCode, opName } from "../wire/opcodes.ts";
 import type { WatchTable } from "../watch/table.ts";
 import type { Connection } from "./connection.ts";
-import { opSlot, type Peer } from "./peer.ts";
+import { opSlot } from "./counters.ts";
+import type { Peer } from "./peer.ts";
 import type { ConnectionStatus, PeerStatus, PeerStatusSource, SessionStatus } from "./status.ts";
 
 /** What the shell counts: connections it turned away, bytes it moved. */

@@ -1,0 +1,21 @@
+/**
+ * Options: what a peer is told at birth and never again.
+ */
+import type { JudgeOptions } from "../ops/judge.ts";
+import type { ReaperOptions } from "./reaper.ts";
+
+export interface PeerOptions {
+  /** Low byte goes into session ids. */
+  readonly serverId: number;
+  readonly tickMs: number;
+  readonly sessionTimeoutMsMin: number;
+  readonly sessionTimeoutMsMax: number;
+  readonly digestEnabled: boolean;
+  readonly judge: JudgeOptions;
+  readonly reaper: ReaperOptions;
+  /** Schemes of which a connection needs one before its first request; empty: none. */
+  readonly enforceAuthSchemes: readonly string[];
+  /** When this peer was born: ids of its sessions begin with it. */
+  readonly bornWallMs: number;
+  readonly bornMonoMs: number;
+}
