@@ -5,8 +5,8 @@
  * works while we send; then each connection's bytes leave in one write; then lines that had to wait
  * may go on. Nothing here decides anything about znodes.
  */
-import { appendBytesPause } from "../core/base/limits.ts";
-import type { Connection } from "../core/peer/connection.ts";
+import { appendBytesPause, waitingBytesPause } from "../core/base/limits.ts";
+import { type Connection, ConnectionState } from "../core/peer/connection.ts";
 import type { ClientFrame } from "../core/peer/events.ts";
 import type { Peer } from "../core/peer/peer.ts";
 import type { ShellCounters } from "../core/peer/status_source.ts";
@@ -88,10 +88,14 @@ export class Loop implements LineOwner {
   }
 
   mayRead(line: ClientLine): boolean {
+    if (line.isBehind) return false;
     const { connection } = line;
-    if (connection === null || connection.order.outstanding === 0) return !line.isBehind;
-    return this.#peer.outstanding < this.#outstandingMax &&
-      this.#peer.appendBytesWaiting < appendBytesPause && !line.isBehind;
+    if (connection === null || connection.order.outstanding === 0) return true;
+    // Until the session is there nothing can be answered, so nothing more is taken.
+    if (connection.state === ConnectionState.Opening) return false;
+    const peer = this.#peer;
+    return peer.outstanding < this.#outstandingMax && peer.appendBytesWaiting < appendBytesPause &&
+      peer.waitingBytes < waitingBytesPause;
   }
 
   frame(line: ClientLine, bytes: Uint8Array, start: number, end: number): void {

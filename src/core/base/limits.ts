@@ -43,6 +43,9 @@ export const pathBytesMax = frameBytesMax;
 /** Bytes of proposals that may wait for one append; beyond it no new request is read. */
 export const appendBytesPause = 16 << 20;
 
+/** Bytes of reads that may wait behind writes; beyond it no new request is read from who has some. */
+export const waitingBytesPause = 16 << 20;
+
 /** Digest history (`hash`): one record each so many zxids, and how many are kept. server-semantics 10.9. */
 export const digestHistoryEvery = 128;
 export const digestHistoryMax = 1024;

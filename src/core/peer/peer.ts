@@ -68,6 +68,8 @@ export class Peer implements Listeners {
   #sessionNext: SessionId;
   /** Requests without an answer, over all connections. */
   outstanding = 0;
+  /** Bytes of the reads among them, which wait behind writes. */
+  waitingBytes = 0;
   #readsUntimed = 0;
   #wallMs: number;
   #monoMs: number;
@@ -454,6 +456,7 @@ export class Peer implements Listeners {
         if (connection.order.empty) return this.#read(connection, xid, op, r, this.#monoMs);
         connection.order.pushWaiting({ bytes, start, end, arrivedMs: this.#monoMs });
         this.outstanding++;
+        this.waitingBytes += end - start;
         return;
       default:
         // Also what no client may ask: check alone, createSession, deleteContainer (client-protocol 4.7).
@@ -627,7 +630,15 @@ export class Peer implements Listeners {
 
   /** Waiting reads that have nobody left to answer to. */
   #dropWaiting(connection: Connection): void {
-    while (connection.order.shiftWaiting() !== null) this.outstanding--;
+    connection.waitingToOpen = [];
+    for (
+      let waiting = connection.order.shiftWaiting();
+      waiting !== null;
+      waiting = connection.order.shiftWaiting()
+    ) {
+      this.outstanding--;
+      this.waitingBytes -= waiting.end - waiting.start;
+    }
   }
 
   #reply(
@@ -663,6 +674,7 @@ export class Peer implements Listeners {
       waiting = connection.order.shiftWaiting()
     ) {
       this.outstanding--;
+      this.waitingBytes -= waiting.end - waiting.start;
       const r = this.#reader;
       r.reset(waiting.bytes, waiting.start, waiting.end);
       const xid = r.i32();
