@@ -153,7 +153,8 @@ class Fuzzer {
     const random = new Random(this.#options.seed * 1000 + 999);
     while (!this.done) {
       try {
-        this.frames += await random.weighted(hostileStories)(this.#options.port, random);
+        const sent = await random.weighted(hostileStories)(this.#options.port, random);
+        this.frames += sent;
         this.stories++;
       } catch (error) {
         this.#failed(`story: ${error instanceof Error ? error.message : String(error)}`);
