@@ -14,6 +14,7 @@ import {
   noBody,
   pathWatchBody,
   requestFrame,
+  setDataBody,
 } from "../support/bodies.ts";
 import { sleep } from "../support/places.ts";
 import type { Random } from "../support/random.ts";
@@ -141,13 +142,18 @@ const halfClosed: HostileStory = async (port) => {
 };
 
 /** Asks for a large znode again and again and reads nothing: the server has to stop reading, or cut. */
-const neverReads: HostileStory = async (port) => {
+const neverReads: HostileStory = async (port, random) => {
   const session = await WireSession.connect(port, { timeoutMs: 4000 });
   await session.ask(OpCode.Create, createBody("/fuzz/wide", new Uint8Array(500_000)));
   session.connection.pause();
   const request = requestFrame(-9, OpCode.GetData, pathWatchBody("/fuzz/wide", false));
+  // Behind a write the reads wait, and are all due at the moment it commits.
+  const write = requestFrame(-9, OpCode.SetData, setDataBody("/fuzz/wide-not", null, -1));
+  const writeFirst = random.percent(50);
   let sent = 0;
-  for (; sent < 2000 && !session.connection.closed; sent++) session.connection.write(request);
+  for (; sent < 2000 && !session.connection.closed; sent++) {
+    session.connection.write(writeFirst && sent % 1000 === 0 ? write : request);
+  }
   await sleep(700);
   session.drop();
   return sent;
