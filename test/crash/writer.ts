@@ -40,7 +40,13 @@ export class Writer {
 
   /** Writes until the connection ends. `depth` requests are on their way at any time. */
   async run(port: number, depth: number): Promise<void> {
-    const session = await WireSession.connect(port, { timeoutMs: 60_000 });
+    let session: WireSession;
+    try {
+      session = await WireSession.connect(port, { timeoutMs: 60_000 });
+    } catch {
+      // Killed before it could let us in: nothing was asked.
+      return;
+    }
     await Promise.all(Array.from({ length: depth }, () => this.#lane(session)));
     if (session.fault !== null) this.problems.push(`${this.ledger.owner}: ${session.fault.message}`);
     session.drop();
