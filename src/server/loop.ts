@@ -5,7 +5,7 @@
  * works while we send; then each connection's bytes leave in one write; then lines that had to wait
  * may go on. Nothing here decides anything about znodes.
  */
-import { appendBytesPause, waitingBytesPause } from "../core/base/limits.ts";
+import { appendBytesPause, replyBytesPause, waitingBytesPause } from "../core/base/limits.ts";
 import { type Connection, ConnectionState } from "../core/peer/connection.ts";
 import type { ClientFrame } from "../core/peer/events.ts";
 import type { Peer } from "../core/peer/peer.ts";
@@ -15,6 +15,9 @@ import type { ClientLine, LineLimits, LineOwner } from "../net/client_listener.t
 import type { ClockPort } from "../runtime/ports.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Logger } from "./logger.ts";
+
+/** How often held lines go on within one turn. */
+const roundsMax = 16;
 
 export interface Words {
   bytes(head: Uint8Array): number;
@@ -55,6 +58,7 @@ export class Loop implements LineOwner {
   };
   #appending = false;
   #turning = false;
+  #goOn: (() => void) | null = null;
   #stopped = false;
   #idleWaiters: (() => void)[] = [];
 
@@ -90,6 +94,10 @@ export class Loop implements LineOwner {
   mayRead(line: ClientLine): boolean {
     if (line.isBehind) return false;
     const { connection } = line;
+    // Small requests may ask for large replies: those leave before more are made.
+    if (connection !== null && connection.out.length + connection.order.replyBytesWaiting > replyBytesPause) {
+      return false;
+    }
     if (connection === null || connection.order.outstanding === 0) return true;
     // Until the session is there nothing can be answered, so nothing more is taken.
     if (connection.state === ConnectionState.Opening) return false;
@@ -188,7 +196,15 @@ export class Loop implements LineOwner {
     this.#turning = true;
     this.#drain();
     if (this.#peer.hasUntimedReads) this.#peer.timeReads(this.#clock.monotonicMs());
-    if (this.#held.size > 0) this.#releaseHeld();
+    for (let round = 0; this.#held.size > 0 && this.#releaseHeld(); round++) {
+      if (round < roundsMax) continue;
+      // One who asks much may go on when others had their turn.
+      this.#goOn ??= this.#clock.after(0, () => {
+        this.#goOn = null;
+        this.turn();
+      });
+      break;
+    }
     this.#turning = false;
   }
 
@@ -226,7 +242,8 @@ export class Loop implements LineOwner {
     this.#storage.append(batch.bytes, batch.first, batch.last, batch.txns);
   }
 
-  #releaseHeld(): void {
+  /** Lets held lines go on where there is room. True: some did. */
+  #releaseHeld(): boolean {
     let moved = false;
     for (const line of [...this.#held]) {
       if (line.release()) moved = true;
@@ -234,6 +251,7 @@ export class Loop implements LineOwner {
     }
     this.#frame.monoMs = 0;
     if (moved) this.#drain();
+    return moved;
   }
 
   // ------------------------------------------------------------------------------------------ end

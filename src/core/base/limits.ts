@@ -33,9 +33,19 @@ export const sessionlessMsMax = 10_000;
 /** Requests in flight over all connections before reading pauses (`globalOutstandingLimit`). */
 export const outstandingRequestsDefault = 1000;
 /** Reply bytes that one client may leave unread before we stop reading its requests. */
-export const unsentBytesPause = 4 << 20;
+export const unsentBytesPause = 1 << 20;
+/** Reply bytes made in one turn for one client before they are sent and more are made. */
+export const replyBytesPause = 1 << 20;
 /** Reply and event bytes that one client may leave unread before it is cut off. */
 export const unsentBytesMax = 64 << 20;
+
+/** Longest reply that a request can ask for piece by piece; above it the request is refused. */
+export const replyBytesMax = 16 << 20;
+/** Identities that one connection may prove, and the bytes of their text. */
+export const identitiesMax = 256;
+export const identityBytesMax = 1 << 20;
+/** Bytes of paths that a closeSession txn lists; ephemerals beyond it go with their session, unlisted. */
+export const closeSessionBytesMax = 16 << 20;
 
 /** Depth of a path: the walk up is a loop, so this only bounds the work a 1 MB path can ask for. */
 export const pathBytesMax = frameBytesMax;

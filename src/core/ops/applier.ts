@@ -128,7 +128,7 @@ export class Applier implements TxnVisitor {
     return ErrorCode.Ok;
   }
 
-  /** Does the digest that the txn carries equal the tree's? Called for txns that change znodes. */
+  /** Does the digest that the txn carries equal the tree's? Asked of every txn but errors, which carry none. */
   checkDigest(bytes: Uint8Array, end: number): void {
     if (!this.#tree.digestEnabled) return;
     const r = this.#reader;

@@ -117,6 +117,7 @@ export function prepareCreate(judge: Judge, op: number): number {
   overlay.setData(node, r.bytes, dataLength < 0 ? -1 : dataEnd - dataLength, dataEnd);
   overlay.sign(node);
   judge.quotas.propose(txn.bytes, start, end, 1, Math.max(0, dataLength));
+  if (ephemeral && judge.session !== null) judge.session.zxidEphemeral = zxid;
   return ErrorCode.Ok;
 }
 

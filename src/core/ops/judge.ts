@@ -35,6 +35,8 @@ export class Judge {
   /** The txn being written. */
   txn: Writer = new Writer();
   zxid = 0;
+  /** What is applied: proposals above it are in flight. */
+  zxidApplied = 0;
   timeMs = 0;
   session: Session | null = null;
   identities: readonly Id[] = nobody;

@@ -5,6 +5,7 @@
  * caller's. Checks come in the original's order.
  */
 import { textOf } from "../base/bytes.ts";
+import { replyBytesMax, replyBytesPause } from "../base/limits.ts";
 import { aclAllows, aclIdOpen, aclMasked } from "../tree/acl.ts";
 import { pathHasNul } from "../tree/path.ts";
 import { type StatStored, writeStatOf } from "../tree/stat.ts";
@@ -18,6 +19,9 @@ import type { Reader } from "../wire/reader.ts";
 import { type Id, writeAcls } from "../wire/records.ts";
 import type { Writer } from "../wire/writer.ts";
 import { readMulti } from "./multi.ts";
+
+/** A child in a reply: its length and a name of usual size. */
+const nameBytesAbout = 24;
 
 /** What a read needs to know of who asks. */
 export interface ReadCaller {
@@ -112,6 +116,18 @@ export class Reads {
     }
   }
 
+  /** How long a reply will be, about, for requests whose reply may be much longer than they are. */
+  replyBytes(op: number, r: Reader): number {
+    const isData = op === OpCode.GetData;
+    if (!isData && op !== OpCode.GetChildren && op !== OpCode.GetChildren2) {
+      return op === OpCode.MultiRead ? replyBytesPause : 0;
+    }
+    const length = r.span();
+    const row = length < 0 ? 0 : this.#tree.findLive(r.bytes, r.at - length, r.at);
+    if (row === 0) return 0;
+    return isData ? this.#tree.int(row, I.dataLength) : this.#tree.int(row, I.children) * nameBytesAbout;
+  }
+
   exists(r: Reader, out: Writer, caller: ReadCaller): number {
     const length = r.span();
     const end = r.at;
@@ -196,14 +212,18 @@ export class Reads {
     const prefix = r.string();
     if (r.failed) return ErrorCode.MarshallingError;
     const all = prefix === null || prefix.trim() === "" || prefix === "/";
-    const paths: string[] = [];
+    const at = out.room(4);
+    let count = 0;
     if (caller.session !== null) {
       for (const row of this.#tree.ephemeralRows(caller.session.id)) {
         const path = this.#tree.pathOf(row);
-        if (all || path.startsWith(prefix)) paths.push(path);
+        if (!all && !path.startsWith(prefix)) continue;
+        out.string(path);
+        count++;
+        if (out.length - at > replyBytesMax) return ErrorCode.MarshallingError;
       }
     }
-    out.strings(paths);
+    out.i32At(at, count);
     return ErrorCode.Ok;
   }
 
@@ -230,8 +250,11 @@ export class Reads {
     const bytes = r.bytes;
     const parts = readMulti(r, "read");
     if (parts === null) return ErrorCode.MarshallingError;
+    const begin = out.length;
     for (const { op, start, end } of parts) {
       const at = out.length;
+      // Sixteen bytes can ask for a megabyte: what would not be sent is not made.
+      if (at - begin > replyBytesMax) return ErrorCode.MarshallingError;
       writeMultiHeader(out, op, 0);
       // The flag is the part's last byte: reading up to it leaves the watch off.
       r.reset(bytes, start, end - 1);

@@ -2,6 +2,7 @@
  * createSession and closeSession as txns. server-semantics 3.12, 3.13.
  */
 import { bytesOf } from "../base/bytes.ts";
+import { closeSessionBytesMax } from "../base/limits.ts";
 import { OwnerKind, ownerKind } from "../tree/stat.ts";
 import { I } from "../tree/tree.ts";
 import { ErrorCode } from "../wire/errors.ts";
@@ -14,7 +15,10 @@ export function prepareCreateSession(judge: Judge, timeoutMs: number): number {
   return ErrorCode.Ok;
 }
 
-/** Lists every ephemeral of the session, those that are only proposed too, and removes them. */
+/**
+ * Lists every ephemeral of the session, those that are only proposed too, and removes them. A list
+ * that grew too long ends early: who applies the txn removes what is not listed as well.
+ */
 export function prepareCloseSession(judge: Judge, session: Session): number {
   const { tree, overlay, txn } = judge;
   const rows: number[] = [];
@@ -22,16 +26,24 @@ export function prepareCloseSession(judge: Judge, session: Session): number {
     const pending = overlay.pendingOf(row);
     if (pending === null || (pending.exists && isOwner(pending, session))) rows.push(row);
   }
-  for (const pending of overlay.all()) {
-    if (!pending.exists || !isOwner(pending, session)) continue;
-    if (!tree.isLive(pending.row) || !tree.isOwnedBy(pending.row, session.id)) rows.push(pending.row);
+  // Few sessions end with a create still in flight, but ten thousand may end in one tick: only those
+  // few look at all that is pending.
+  if (session.zxidEphemeral > judge.zxidApplied) {
+    for (const pending of overlay.all()) {
+      if (!pending.exists || !isOwner(pending, session)) continue;
+      if (!tree.isLive(pending.row) || !tree.isOwnedBy(pending.row, session.id)) rows.push(pending.row);
+    }
   }
   session.closing = true;
   const listed = judge.options.closeSessionTxn;
-  if (listed) txn.i32(rows.length);
+  const countAt = listed ? txn.room(4) : txn.length;
+  let count = 0;
   for (const row of rows) {
     const path = bytesOf(tree.pathOf(row));
-    if (listed) txn.buffer(path);
+    if (listed && txn.length - countAt < closeSessionBytesMax) {
+      txn.buffer(path);
+      count++;
+    }
     judge.quotas.propose(
       path,
       0,
@@ -41,6 +53,7 @@ export function prepareCloseSession(judge: Judge, session: Session): number {
     );
     proposeRemoval(judge, row, tree.int(row, I.parent));
   }
+  if (listed) txn.i32At(countAt, count);
   return ErrorCode.Ok;
 }
 

@@ -12,6 +12,8 @@ export interface Waiting {
   readonly start: number;
   readonly end: number;
   readonly arrivedMs: number;
+  /** What its reply will be, about: so much is made at once when the write before it commits. */
+  readonly replyBytes: number;
 }
 
 export class ClientOrder {
@@ -19,6 +21,8 @@ export class ClientOrder {
   #head = 0;
   /** Requests without an answer: writes in flight and what waits behind them. */
   outstanding = 0;
+  /** Reply bytes that are due when the writes commit, about. */
+  replyBytesWaiting = 0;
 
   get empty(): boolean {
     return this.#head === this.#entries.length;
@@ -33,6 +37,7 @@ export class ClientOrder {
 
   pushWaiting(waiting: Waiting): void {
     this.outstanding++;
+    this.replyBytesWaiting += waiting.replyBytes;
     this.#entries.push(waiting);
   }
 
@@ -50,6 +55,7 @@ export class ClientOrder {
     const entry = this.#entries[this.#head];
     if (entry === undefined || typeof entry === "number") return null;
     this.outstanding--;
+    this.replyBytesWaiting -= entry.replyBytes;
     this.#advance();
     return entry;
   }

@@ -49,7 +49,7 @@ export class Loader {
       const aclsLength = r.span();
       assert(!r.failed && pathLength >= 0, "a row of the tree table is whole");
       const acls = aclsLength <= 4 ? null : r.bytes.subarray(r.at - aclsLength, r.at);
-      this.#tree.load(
+      const loaded = this.#tree.load(
         bytes,
         pathEnd - pathLength,
         pathEnd,
@@ -66,6 +66,10 @@ export class Loader {
         ownerHi,
         ownerLo,
         acls,
+      );
+      assert(
+        loaded,
+        `row ${this.rowsLoaded + 1} of the tree table has its parent before it and is there once`,
       );
       this.rowsLoaded++;
     }
@@ -90,6 +94,7 @@ export class Loader {
       if (zxid <= this.#applier.zxid) continue;
       this.#applier.apply(bytes, start, r.at, type, zxid, null);
       if (type === OpCode.CloseSession) this.#applier.finishSessionClose(sessionHi, sessionLo, zxid);
+      if (type !== OpCode.Error) this.#applier.checkDigest(bytes, r.at);
       this.txnsReplayed++;
     }
   }

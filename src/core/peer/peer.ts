@@ -9,7 +9,7 @@
  * order of its requests; an event leaves before the reply that could reveal its change.
  */
 import { assert, unreachable } from "../base/assert.ts";
-import { requestHeaderBytes } from "../base/limits.ts";
+import { identitiesMax, identityBytesMax, requestHeaderBytes, unsentBytesMax } from "../base/limits.ts";
 import { sessionHex, type SessionId, sessionIdOf, type Zxid, zxidHex, zxidNext } from "../base/zxid.ts";
 import { Applier, type Listener, type Listeners, writeEvent } from "../ops/applier.ts";
 import { beginFrame, endFrame, failFrame, headerFrame } from "../ops/frames.ts";
@@ -86,7 +86,7 @@ export class Peer implements Listeners {
     this.#reads = new Reads(this.tree, this.dataWatches, this.childWatches, {
       skipAcl: options.judge.skipAcl,
     });
-    this.#reaper = new Reaper(this.tree, options.reaper, options.tickMs);
+    this.#reaper = new Reaper(this.tree, options.reaper);
     this.applier = new Applier({
       tree: this.tree,
       overlay: this.#overlay,
@@ -118,8 +118,18 @@ export class Peer implements Listeners {
     if (this.tree.findText("/zookeeper") === 0) this.tree.makeReserved();
     this.applier.zxid = zxid;
     this.#ledger = new Ledger(zxid);
+    this.#tickLastMonoMs = monoMs;
     this.quotas.rebuild();
     this.#overlay.drop();
+    const { digestMismatches } = this.applier;
+    if (digestMismatches > 0) {
+      this.outbox.note(
+        "warn",
+        "digest_mismatch",
+        `${digestMismatches} of the txns read from the log left another tree than when they were written: compare with another copy`,
+        { mismatches: digestMismatches },
+      );
+    }
     // Nobody could renew while we were down: everyone gets the full time again.
     for (const session of this.sessions.all()) this.sessions.watch(session, monoMs);
     // The original drops ephemerals without a session from memory alone; a txn says it to the log too.
@@ -293,7 +303,7 @@ export class Peer implements Listeners {
       case ConnectionState.Fresh:
         return this.#connect(connection, bytes, start, end);
       case ConnectionState.Opening:
-        connection.waitingToOpen.push({ bytes, start, end, arrivedMs: this.#monoMs });
+        connection.waitingToOpen.push({ bytes, start, end, arrivedMs: this.#monoMs, replyBytes: 0 });
         return;
       default:
         // Closing or closed: what follows a closeSession is dropped.
@@ -331,7 +341,9 @@ export class Peer implements Listeners {
     const timeoutMs = Math.min(Math.max(asked.timeoutMs, sessionTimeoutMsMin), sessionTimeoutMsMax);
     if (idHi === 0 && idLo === 0) {
       connection.state = ConnectionState.Opening;
-      const id = this.#sessionNext;
+      let id = this.#sessionNext;
+      // A clock that was set back may offer the id of a session that lives.
+      while (this.sessions.get(id) !== undefined) id = (id + 1n) as SessionId;
       this.#sessionNext = (id + 1n) as SessionId;
       connection.sessionOffered = id;
       connection.opLast = OpCode.CreateSession;
@@ -454,7 +466,13 @@ export class Peer implements Listeners {
       case OpCode.AddWatch:
       case OpCode.WhoAmI:
         if (connection.order.empty) return this.#read(connection, xid, op, r, this.#monoMs);
-        connection.order.pushWaiting({ bytes, start, end, arrivedMs: this.#monoMs });
+        connection.order.pushWaiting({
+          bytes,
+          start,
+          end,
+          arrivedMs: this.#monoMs,
+          replyBytes: this.#reads.replyBytes(op, r),
+        });
         this.outstanding++;
         this.waitingBytes += end - start;
         return;
@@ -487,13 +505,25 @@ export class Peer implements Listeners {
       return this.#refuse(
         connection,
         "auth_failed",
-        `Closed: authentication with scheme ${JSON.stringify(scheme)} failed`,
+        `Closed: authentication with scheme ${JSON.stringify(scheme?.slice(0, 100) ?? null)} failed`,
       );
     }
     const fresh = added.filter((one) =>
       !connection.identities.some((known) => known.scheme === one.scheme && known.id === one.id)
     );
-    if (fresh.length > 0) connection.identities = [...fresh, ...connection.identities];
+    if (fresh.length > 0) {
+      const identities = [...fresh, ...connection.identities];
+      const bytes = identities.reduce((sum, one) => sum + one.id.length, 0);
+      if (identities.length > identitiesMax || bytes > identityBytesMax) {
+        headerFrame(connection.out, xid, 0, ErrorCode.AuthFailed);
+        return this.#refuse(
+          connection,
+          "auth_many",
+          `Closed: more than ${identitiesMax} identities or ${identityBytesMax} bytes of them on one connection`,
+        );
+      }
+      connection.identities = identities;
+    }
     headerFrame(connection.out, xid, 0, ErrorCode.Ok);
   }
 
@@ -563,6 +593,7 @@ export class Peer implements Listeners {
     const zxid = zxidNext(ledger.proposed);
     judge.txn = txn;
     judge.zxid = zxid;
+    judge.zxidApplied = this.applier.zxid;
     judge.timeMs = this.#wallMs;
     judge.session = session;
     judge.identities = connection?.identities ?? [];
@@ -616,6 +647,7 @@ export class Peer implements Listeners {
     else if (type === OpCode.CloseSession) {
       this.#sessionClosed(connection, sessionHi, sessionLo, zxid, cxid, arrivedMs);
     } else if (connection !== null) this.#reply(connection, cxid, zxid, code, body, arrivedMs);
+    if (type !== OpCode.Error) this.applier.checkDigest(bytes, end);
   };
 
   /** One write of this connection is no longer in flight. */
@@ -680,6 +712,14 @@ export class Peer implements Listeners {
       const xid = r.i32();
       const op = r.i32();
       this.#read(connection, xid, op, r, waiting.arrivedMs);
+      // The shell can send nothing in between; a thousand reads of a megabyte each are too much at once.
+      if (connection.out.length > unsentBytesMax) {
+        this.#refuse(
+          connection,
+          "replies_unsent",
+          `Closed: ${connection.out.length} bytes of replies at once, after reads that waited for a write`,
+        );
+      }
     }
   }
 

@@ -14,17 +14,20 @@ export interface ReaperOptions {
   readonly neverUsedMs: number;
 }
 
+const paceMsMax = 3000;
+
 export class Reaper {
   readonly #tree: Tree;
   readonly #options: ReaperOptions;
-  readonly #perTick: number;
   #nextMonoMs = 0;
+  #lastMonoMs = 0;
+  /** What the pace allows now; a fraction stays for the next tick. */
+  #allowed = 0;
   #queue: string[] = [];
 
-  constructor(tree: Tree, options: ReaperOptions, tickMs: number) {
+  constructor(tree: Tree, options: ReaperOptions) {
     this.#tree = tree;
     this.#options = options;
-    this.#perTick = Math.max(1, Math.floor((options.perMinuteMax * tickMs) / 60_000));
   }
 
   due(wallMs: number, monoMs: number): string[] {
@@ -32,7 +35,17 @@ export class Reaper {
       this.#nextMonoMs = monoMs + this.#options.checkMs;
       this.#look(wallMs);
     }
-    return this.#queue.splice(0, this.#perTick);
+    // By time, not by ticks: the shell ticks as often as it likes. Time off is not caught up with.
+    const elapsedMs = Math.min(monoMs - this.#lastMonoMs, paceMsMax);
+    this.#lastMonoMs = monoMs;
+    if (this.#queue.length === 0) {
+      this.#allowed = 1;
+      return [];
+    }
+    this.#allowed += (this.#options.perMinuteMax * elapsedMs) / 60_000;
+    const count = Math.floor(this.#allowed);
+    this.#allowed -= count;
+    return this.#queue.splice(0, count);
   }
 
   #look(wallMs: number): void {

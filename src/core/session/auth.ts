@@ -6,6 +6,7 @@
  */
 import { sha1 } from "@noble/hashes/legacy.js";
 import { bytesOf, textOf } from "../base/bytes.ts";
+import { frameBytesMax } from "../base/limits.ts";
 import { networkOf } from "../base/ip.ts";
 import type { Acl, AclLoose, Id } from "../wire/records.ts";
 
@@ -61,8 +62,9 @@ export function normalizeAcls(
   if (list === null || list.length === 0) return null;
   const seen = new Set<string>();
   const result: Acl[] = [];
+  let bytes = 0;
   for (const { perms, scheme, id } of list) {
-    const key = `${perms} ${scheme === null ? "-" : `+${scheme}`} ${id === null ? "-" : `+${id}`}`;
+    const key = JSON.stringify([perms, scheme, id]);
     if (seen.has(key)) continue;
     seen.add(key);
     if (scheme === null) return null;
@@ -72,7 +74,12 @@ export function normalizeAcls(
     } else if (scheme === "auth") {
       const proven = identities.filter((identity) => identity.scheme === "digest");
       if (proven.length === 0) return null;
-      for (const identity of proven) result.push({ perms, id: identity });
+      // Many such entries times many identities would be a list that no frame could carry.
+      for (const identity of proven) {
+        bytes += 12 + identity.scheme.length + identity.id.length;
+        if (bytes > frameBytesMax) return null;
+        result.push({ perms, id: identity });
+      }
     } else if (scheme === "digest") {
       if (!options.digestEnabled || id === null || !isDigestId(id)) return null;
       result.push({ perms, id: { scheme, id } });

@@ -33,11 +33,15 @@ export function passwordMatches(id: SessionId, password: Uint8Array | null): boo
 /** Bit 63 alone marks containers, so no session may be it. */
 const containerMark = 1n << 63n;
 
+/** As the top byte of an owner it marks a TTL, so server 255 takes the one that no server has. */
+const ttlByte = 0xff;
+
 /**
  * The first id that a server gives out: its own id, 40 bits of milliseconds, 16 zero bits. Wall time
  * rather than time since boot, so that ids do not come again after a reboot. client-protocol 2.3.
  */
 export function sessionIdFirst(serverId: number, wallMs: number): SessionId {
-  const id = (BigInt(serverId & 0xff) << 56n) | ((BigInt(Math.floor(wallMs)) & 0xff_ffff_ffffn) << 16n);
+  const top = (serverId & 0xff) === ttlByte ? 0 : serverId & 0xff;
+  const id = (BigInt(top) << 56n) | ((BigInt(Math.floor(wallMs)) & 0xff_ffff_ffffn) << 16n);
   return (id === containerMark ? id + 1n : id) as SessionId;
 }

@@ -21,6 +21,8 @@ export class Session {
   connection = 0;
   /** Monotonic ms, a multiple of the tick. */
   deadlineMs = 0;
+  /** The last proposal that makes an ephemeral of this session; 0 for none. */
+  zxidEphemeral = 0;
 
   constructor(id: SessionId, timeoutMs: number) {
     this.id = id;

@@ -8,7 +8,7 @@
  */
 import { assert, must } from "../base/assert.ts";
 import { bytesEqualAt, textOf } from "../base/bytes.ts";
-import { addressBytes, networkHas, networkOf } from "../base/ip.ts";
+import { addressBytes, type Network, networkHas, networkOf } from "../base/ip.ts";
 import { type Acl, aclOpen, aclRead, type Id, writeAcls } from "../wire/records.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
@@ -110,16 +110,28 @@ export function aclAllows(list: readonly Acl[], perms: number, identities: reado
     if ((entry.perms & perms) === 0) continue;
     if (entry.id.scheme === "world" && entry.id.id === "anyone") return true;
     for (const identity of identities) {
-      if (identity.scheme === entry.id.scheme && identityMatches(identity, entry.id.id)) return true;
+      if (identity.scheme === entry.id.scheme && identityMatches(identity, entry.id)) return true;
     }
   }
   return false;
 }
 
-function identityMatches(identity: Id, wanted: string): boolean {
-  if (identity.scheme !== "ip") return identity.id === wanted;
-  const network = networkOf(wanted);
-  const address = addressBytes(identity.id);
+/** Parsed once for each entry and each connection, not for each request. */
+const networks = new WeakMap<Id, Network | null>();
+const addresses = new WeakMap<Id, Uint8Array | null>();
+
+function remembered<T>(memory: WeakMap<Id, T>, id: Id, parse: (text: string) => T): T {
+  const known = memory.get(id);
+  if (known !== undefined) return known;
+  const parsed = parse(id.id);
+  memory.set(id, parsed);
+  return parsed;
+}
+
+function identityMatches(identity: Id, wanted: Id): boolean {
+  if (identity.scheme !== "ip") return identity.id === wanted.id;
+  const network = remembered(networks, wanted, networkOf);
+  const address = remembered(addresses, identity, addressBytes);
   return network !== null && address !== null && networkHas(network, address);
 }
 

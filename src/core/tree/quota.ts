@@ -49,6 +49,8 @@ export class Quotas {
   readonly #enforce: boolean;
   /** Paths with a limits znode, to what is proposed for them but not applied. */
   readonly #marked = new Map<string, Use>();
+  /** No mark is longer. */
+  #markLengthMax = 0;
   #undo: { use: Use; count: number; bytes: number }[] | null = null;
 
   constructor(tree: Tree, options: { enforce: boolean }) {
@@ -64,10 +66,12 @@ export class Quotas {
   #marksOf(bytes: Uint8Array, start: number, end: number): string[] {
     if (this.#marked.size === 0 || bytesEqualAt(bytes, start, zookeeperPrefix)) return unmarked;
     const marks: string[] = [];
-    let path = textOf(bytes, start, end);
-    while (path.length > 1) {
-      if (this.#marked.has(path)) marks.push(path);
-      path = path.slice(0, path.lastIndexOf("/"));
+    const path = textOf(bytes, start, end);
+    // No mark is longer than the longest, so a path ten thousand levels deep costs what a short one does.
+    for (let cut = path.length; cut > 0; cut = path.lastIndexOf("/", cut - 1)) {
+      if (cut > this.#markLengthMax) continue;
+      const above = path.slice(0, cut);
+      if (this.#marked.has(above)) marks.push(above);
     }
     return marks;
   }
@@ -141,15 +145,19 @@ export class Quotas {
     const subject = path.slice(quotaRoot.length, cut);
     if (subject === "") return;
     const name = path.slice(cut + 1);
-    if (name === limitsName) this.#marked.set(subject, this.#marked.get(subject) ?? { count: 0, bytes: 0 });
-    else if (name === statsName) this.#recount(subject);
+    if (name === limitsName) {
+      this.#marked.set(subject, this.#marked.get(subject) ?? { count: 0, bytes: 0 });
+      this.#markLengthMax = Math.max(this.#markLengthMax, subject.length);
+    } else if (name === statsName) this.#recount(subject);
   }
 
   deleted(bytes: Uint8Array, start: number, end: number): void {
     if (this.#marked.size === 0 || !bytesEqualAt(bytes, start, prefix)) return;
     const path = textOf(bytes, start, end);
     const cut = path.lastIndexOf("/");
-    if (path.slice(cut + 1) === limitsName) this.#marked.delete(path.slice(quotaRoot.length, cut));
+    if (path.slice(cut + 1) !== limitsName || !this.#marked.delete(path.slice(quotaRoot.length, cut))) return;
+    this.#markLengthMax = 0;
+    for (const mark of this.#marked.keys()) this.#markLengthMax = Math.max(this.#markLengthMax, mark.length);
   }
 
   /** After a load: finds every limits znode and counts every subject. */

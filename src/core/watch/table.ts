@@ -31,11 +31,18 @@ const W = {
 
 const slash = 0x2f;
 
-function hashPath(bytes: Uint8Array, start: number, end: number): number {
-  let h = 0x811c9dc5;
-  for (let i = start; i < end; i++) h = Math.imul(h ^ (bytes[i] as number), 0x01000193);
-  h ^= h >>> 15;
+const hashStart = 0x811c9dc5;
+const hashPrime = 0x01000193;
+
+function hashEnd(state: number): number {
+  const h = state ^ (state >>> 15);
   return Math.imul(h, 0x2c1b3c6d) ^ (h >>> 12);
+}
+
+function hashPath(bytes: Uint8Array, start: number, end: number): number {
+  let h = hashStart;
+  for (let i = start; i < end; i++) h = Math.imul(h ^ (bytes[i] as number), hashPrime);
+  return hashEnd(h);
 }
 
 function hashPair(path: number, connection: number): number {
@@ -131,20 +138,29 @@ export class WatchTable {
     if (this.#recursive > 0) this.#fireAncestors(bytes, start, end);
   }
 
+  /** From the root down, so that the hash of each ancestor is met on the way: one pass, however deep. */
   #fireAncestors(bytes: Uint8Array, start: number, end: number): void {
-    for (let i = end - 1; i >= start && end - start > 1; i--) {
-      if (bytes[i] !== slash) continue;
-      const path = this.#pathRow(bytes, start, i === start ? start + 1 : i);
-      if (path === 0) continue;
-      let watch = this.#paths.chunk(path)[this.#paths.at(path) + P.first] as number;
-      while (watch !== 0) {
-        const chunk = this.#watches.chunk(watch);
-        const at = this.#watches.at(watch);
-        if (((chunk[at + W.modes] as number) & WatchMode.Recursive) !== 0) {
-          this.#hit(chunk[at + W.connection] as number);
-        }
-        watch = chunk[at + W.pathNext] as number;
+    if (end - start <= 1) return;
+    let h = hashStart;
+    for (let i = start; i < end; i++) {
+      const byte = bytes[i] as number;
+      if (byte === slash && i > start) this.#fireRecursive(hashEnd(h), bytes, start, i);
+      h = Math.imul(h ^ byte, hashPrime);
+      if (i === start) this.#fireRecursive(hashEnd(h), bytes, start, start + 1);
+    }
+  }
+
+  #fireRecursive(hash: number, bytes: Uint8Array, start: number, end: number): void {
+    const path = this.#rowOf(hash, bytes, start, end);
+    if (path === 0) return;
+    let watch = this.#paths.chunk(path)[this.#paths.at(path) + P.first] as number;
+    while (watch !== 0) {
+      const chunk = this.#watches.chunk(watch);
+      const at = this.#watches.at(watch);
+      if (((chunk[at + W.modes] as number) & WatchMode.Recursive) !== 0) {
+        this.#hit(chunk[at + W.connection] as number);
       }
+      watch = chunk[at + W.pathNext] as number;
     }
   }
 
@@ -201,7 +217,10 @@ export class WatchTable {
   // ---------------------------------------------------------------------------------------- rows
 
   #pathRow(bytes: Uint8Array, start: number, end: number): number {
-    const hash = hashPath(bytes, start, end);
+    return this.#rowOf(hashPath(bytes, start, end), bytes, start, end);
+  }
+
+  #rowOf(hash: number, bytes: Uint8Array, start: number, end: number): number {
     const length = end - start;
     let row = this.#pathBuckets[hash & (this.#pathBuckets.length - 1)] as number;
     while (row !== 0) {
