@@ -1,0 +1,176 @@
+/** What one client can make a peer hold or do is bounded, however it asks. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bytesOf } from "../../../src/core/base/bytes.ts";
+import {
+  closeSessionBytesMax,
+  identitiesMax,
+  replyBytesMax,
+  unsentBytesMax,
+} from "../../../src/core/base/limits.ts";
+import { ErrorCode } from "../../../src/core/wire/errors.ts";
+import { OpCode } from "../../../src/core/wire/opcodes.ts";
+import { aclOpen } from "../../../src/core/wire/records.ts";
+import { readDataReply, readReplyHeader } from "../../../src/core/wire/replies.ts";
+import { Reader } from "../../../src/core/wire/reader.ts";
+import {
+  type MultiOp,
+  writeAuthRequest,
+  writeCreateRequest,
+  writeMultiRequest,
+  writePathRequest,
+  writeSetAclRequest,
+  writeSetDataRequest,
+  writeWatchableRequest,
+} from "../../../src/core/wire/requests.ts";
+import { Driver, txnsOf } from "./driver.ts";
+
+const megabyte = new Uint8Array(1_000_000);
+
+test("a multiRead that asks for gigabytes fails, and costs megabytes", () => {
+  const line = new Driver().connect();
+  line.ask(OpCode.Create, (w) => writeCreateRequest(w, "/m", megabyte, aclOpen, 0));
+  const parts: MultiOp[] = new Array(20_000).fill({ kind: "getData", path: "/m" });
+  const { err } = line.ask(OpCode.MultiRead, (w) => writeMultiRequest(w, parts));
+  assert.equal(err, ErrorCode.MarshallingError);
+  assert.ok(line.connection.out.bytes.length <= 4 * replyBytesMax);
+  assert.equal(line.ask(OpCode.MultiRead, (w) => writeMultiRequest(w, parts.slice(0, 5))).err, 0);
+});
+
+test("reads that grew while they waited for a write do not fill memory", () => {
+  const driver = new Driver();
+  const line = driver.connect();
+  line.ask(OpCode.Create, (w) => writeCreateRequest(w, "/m", null, aclOpen, 0));
+  line.send(OpCode.SetData, (w) => writeSetDataRequest(w, "/m", megabyte, -1));
+  for (let i = 0; i < 500; i++) line.send(OpCode.GetData, (w) => writeWatchableRequest(w, "/m", false));
+  driver.settle();
+  assert.equal(line.closed, true);
+  const bytes = line.frames.reduce((sum, frame) => sum + frame.length, 0);
+  assert.ok(bytes <= unsentBytesMax + 2 * megabyte.length, `${bytes}`);
+  assert.equal(driver.peer.outstanding, 0);
+  assert.equal(driver.peer.waitingBytes, 0);
+});
+
+test("a closing session's txn lists a bounded part of its ephemerals, and takes them all", () => {
+  const driver = new Driver();
+  const line = driver.connect();
+  const other = driver.connect();
+  const long = `/${"x".repeat(200_000)}`;
+  line.ask(OpCode.Create, (w) => writeCreateRequest(w, long, null, aclOpen, 0));
+  for (let i = 0; i < 100; i++) {
+    line.send(OpCode.Create, (w) => writeCreateRequest(w, `${long}/${i}`, null, aclOpen, 1));
+  }
+  line.send(OpCode.CloseSession);
+  driver.settle();
+  const last = txnsOf(driver.log.at(-1) ?? new Uint8Array(0)).at(-1);
+  assert.ok(last !== undefined && last.length < closeSessionBytesMax + 2 * long.length);
+  assert.equal(driver.peer.tree.ephemeralCount, 0);
+  assert.equal(driver.peer.applier.digestMismatches, 0);
+  const { reader } = other.ask(OpCode.GetAllChildrenNumber, (w) => writePathRequest(w, long));
+  assert.equal(reader.i32(), 0);
+});
+
+test("ten thousand sessions may end in one tick", () => {
+  const driver = new Driver();
+  for (let i = 0; i < 10_000; i++) {
+    const line = driver.open();
+    line.connectRequest();
+    driver.settle();
+    line.take();
+    line.send(OpCode.Create, (w) => writeCreateRequest(w, `/e${i}`, null, aclOpen, 1));
+  }
+  driver.settle();
+  const began = performance.now();
+  for (let i = 0; i < 6; i++) driver.tick(2000);
+  driver.settle();
+  assert.equal(driver.peer.sessions.size, 0);
+  assert.equal(driver.peer.tree.ephemeralCount, 0);
+  assert.ok(performance.now() - began < 5000);
+});
+
+test("a connection proves a bounded number of identities", () => {
+  const driver = new Driver();
+  const line = driver.connect();
+  for (let i = 0; i < identitiesMax + 5; i++) {
+    line.send(OpCode.Auth, (w) => writeAuthRequest(w, "digest", bytesOf(`u${i}:p`)));
+    // The same one again is not another.
+    line.send(OpCode.Auth, (w) => writeAuthRequest(w, "digest", bytesOf("u0:p")));
+  }
+  assert.equal(line.closed, true);
+  assert.equal(line.connection.identities.length, identitiesMax);
+  const reader = new Reader(line.frames.at(-1));
+  assert.equal(readReplyHeader(reader).err, ErrorCode.AuthFailed);
+});
+
+test("auth entries times identities never make a list that no frame could carry", () => {
+  const driver = new Driver();
+  const line = driver.connect();
+  for (let i = 1; i < identitiesMax; i++) {
+    line.send(OpCode.Auth, (w) => writeAuthRequest(w, "digest", bytesOf(`u${i}:p`)));
+  }
+  const acls = Array.from({ length: 10_000 }, (_, perms) => ({ perms, id: { scheme: "auth", id: "" } }));
+  const create = line.ask(OpCode.Create, (w) => writeCreateRequest(w, "/a", null, acls, 0));
+  assert.equal(create.err, ErrorCode.InvalidAcl);
+  const few = acls.slice(31, 33);
+  assert.equal(line.ask(OpCode.Create, (w) => writeCreateRequest(w, "/a", null, few, 0)).err, 0);
+  assert.equal(
+    line.ask(OpCode.SetAcl, (w) => writeSetAclRequest(w, "/a", acls, -1)).err,
+    ErrorCode.InvalidAcl,
+  );
+});
+
+test("a change three thousand levels deep costs what its path is long, also while somebody watches from the root", () => {
+  const driver = new Driver({ judge: { enforceQuota: true } });
+  const line = driver.connect();
+  const levels = 3000;
+  let path = "";
+  for (let i = 0; i < levels; i++) {
+    path += "/a";
+    const at = path;
+    line.send(OpCode.Create, (w) => writeCreateRequest(w, at, null, aclOpen, 0));
+  }
+  line.ask(OpCode.Create, (w) => writeCreateRequest(w, "/q", null, aclOpen, 0));
+  for (const one of ["/zookeeper/quota/q", "/zookeeper/quota/q/zookeeper_limits"]) {
+    line.ask(OpCode.Create, (w) => writeCreateRequest(w, one, null, aclOpen, 0));
+  }
+  line.ask(OpCode.AddWatch, (w) => {
+    w.string("/");
+    w.i32(1);
+  });
+  const began = performance.now();
+  for (let i = 0; i < 1000; i++) line.send(OpCode.SetData, (w) => writeSetDataRequest(w, path, null, -1));
+  driver.settle();
+  assert.ok(performance.now() - began < 3000, `${performance.now() - began} ms`);
+  assert.equal(line.take().length, 2000);
+});
+
+test("a scheme of a megabyte does not become a log line of a megabyte", () => {
+  const driver = new Driver();
+  const line = driver.connect();
+  line.send(OpCode.Auth, (w) => writeAuthRequest(w, "x".repeat(1_000_000), null));
+  assert.equal(line.closed, true);
+  assert.ok(driver.notes.every(({ message }) => message.length < 1000));
+});
+
+test("a clock that was set back does not give out the id of a session that lives", () => {
+  const driver = new Driver();
+  const first = driver.connect();
+  const again = new Driver({}, (loader) => {
+    for (const batch of driver.log) loader.batch(batch);
+    return driver.peer.zxid;
+  });
+  const second = again.connect();
+  assert.notEqual(second.session?.sessionId, first.session?.sessionId);
+  assert.equal(again.peer.sessions.size, 2);
+});
+
+test("server 255's sessions are no TTLs", () => {
+  const driver = new Driver({ serverId: 255 });
+  const line = driver.connect();
+  line.ask(OpCode.Create, (w) => writeCreateRequest(w, "/e", null, aclOpen, 1));
+  const { reader } = line.ask(OpCode.GetData, (w) => writeWatchableRequest(w, "/e", false));
+  assert.equal(readDataReply(reader).stat.ephemeralOwner, line.session?.sessionId);
+  line.send(OpCode.CloseSession);
+  driver.settle();
+  assert.equal(driver.peer.tree.liveCount, 4);
+});
