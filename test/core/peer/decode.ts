@@ -175,19 +175,7 @@ function decodeBody(r: Reader, request: Request | undefined): Frame {
   if (request === undefined) throw new Error("A reply to a request that was never sent");
   switch (request.kind) {
     case "write":
-      switch (request.name) {
-        case "create":
-          return { path: readPathReply(r) };
-        case "create2":
-        case "createContainer":
-        case "createTtl":
-          return { ...readCreate2Reply(r) };
-        case "setData":
-        case "setAcl":
-          return { stat: readStatReply(r) };
-        default:
-          return {};
-      }
+      return decodeWrite(r, request.name);
     case "multi":
     case "multiRead":
       return {
@@ -220,6 +208,22 @@ function decodeBody(r: Reader, request: Request | undefined): Frame {
       return decodeRead(r, request.name);
     case "addWatch":
       return { count: readCountReply(r) };
+    default:
+      return {};
+  }
+}
+
+function decodeWrite(r: Reader, name: string): Frame {
+  switch (name) {
+    case "create":
+      return { path: readPathReply(r) };
+    case "create2":
+    case "createContainer":
+    case "createTtl":
+      return { ...readCreate2Reply(r) };
+    case "setData":
+    case "setAcl":
+      return { stat: readStatReply(r) };
     default:
       return {};
   }
