@@ -155,10 +155,7 @@ test("a scheme of a megabyte does not become a log line of a megabyte", () => {
 test("a clock that was set back does not give out the id of a session that lives", () => {
   const driver = new Driver();
   const first = driver.connect();
-  const again = new Driver({}, (loader) => {
-    for (const batch of driver.log) loader.batch(batch);
-    return driver.peer.zxid;
-  });
+  const again = Driver.from(driver.log, driver.peer.zxid);
   const second = again.connect();
   assert.notEqual(second.session?.sessionId, first.session?.sessionId);
   assert.equal(again.peer.sessions.size, 2);

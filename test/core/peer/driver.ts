@@ -7,6 +7,7 @@
 import type { Connection } from "../../../src/core/peer/connection.ts";
 import type { Note } from "../../../src/core/peer/outbox.ts";
 import { Peer, type PeerOptions } from "../../../src/core/peer/peer.ts";
+import type { Loader } from "../../../src/core/peer/loader.ts";
 import type { JudgeOptions } from "../../../src/core/ops/judge.ts";
 import type { AppendBatch } from "../../../src/core/zab/ledger.ts";
 import type { Zxid } from "../../../src/core/base/zxid.ts";
@@ -126,9 +127,10 @@ export class Driver {
   readonly notes: Note[] = [];
   #appending: AppendBatch | null = null;
 
-  constructor(options: DriverOptions = {}, load?: (loader: ReturnType<Peer["loader"]>) => Zxid) {
+  /** `load` stands for the disk. */
+  constructor(options: DriverOptions = {}, load?: (loader: Loader, peer: Peer) => Zxid) {
     this.peer = new Peer(peerOptions(options));
-    const zxid = load === undefined ? (0 as Zxid) : load(this.peer.loader());
+    const zxid = load === undefined ? (0 as Zxid) : load(this.peer.loader(), this.peer);
     this.peer.begin(zxid, this.monoMs);
   }
 
@@ -137,6 +139,15 @@ export class Driver {
     const line = new DriverLine(this, connection);
     this.lines.set(connection, line);
     return line;
+  }
+
+  /** A peer that starts from these batches, and from the znodes of a fresh database as storage has them. */
+  static from(log: readonly Uint8Array[], zxid: Zxid, options: DriverOptions = {}): Driver {
+    return new Driver(options, (loader, peer) => {
+      peer.tree.makeReserved();
+      for (const batch of log) loader.batch(batch);
+      return zxid;
+    });
   }
 
   /** A line with a session. */
