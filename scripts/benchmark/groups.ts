@@ -33,7 +33,8 @@ export interface Group {
 }
 
 const heapMb = 512;
-const heapMillionMb = 2048;
+/** As Debian's package starts it: no flags, so the JVM's own heap and collector for this machine. */
+const heapMillionMb = null;
 const sessions = 2000;
 /** After this a server has done what it does once the load is over: checkpoints, garbage. */
 const settleMs = 5000;
@@ -57,7 +58,7 @@ export const groups: readonly Group[] = [
 async function withServer(
   name: ServerName,
   to: Measure,
-  heap: number,
+  heap: number | null,
   use: (server: RunningServer) => Promise<void>,
 ): Promise<void> {
   const server = await startServer(name, { directory: to.directory, heapMb: heap });

@@ -35,8 +35,8 @@ const attemptMsMax = 250;
 export interface StartOptions {
   /** Made when it is not there; the data of an earlier start is found again. */
   readonly directory: string;
-  /** For the original alone: MB of heap. */
-  readonly heapMb: number;
+  /** For the original alone: MB of heap, with the serial collector; null leaves both to the JVM. */
+  readonly heapMb: number | null;
 }
 
 /** A server that has acknowledged a write. */
@@ -128,10 +128,11 @@ export function findProgram(name: string): string | null {
   return null;
 }
 
-function commandOf(name: ServerName, config: string, heapMb: number): string[] {
+function commandOf(name: ServerName, config: string, heapMb: number | null): string[] {
   if (name !== "apache") return [join(root, "scripts", "zoolet"), "server", config];
   return [
-    ...["java", `-Xmx${heapMb}m`, "-XX:+UseSerialGC", "-Djava.awt.headless=true"],
+    ...["java", "-Djava.awt.headless=true"],
+    ...(heapMb === null ? [] : [`-Xmx${heapMb}m`, "-XX:+UseSerialGC"]),
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     ...["-cp", jars.map((jar) => join(jarDirectory(), `${jar}.jar`)).join(":")],
     ...["org.apache.zookeeper.server.quorum.QuorumPeerMain", config],

@@ -81,6 +81,7 @@ export class Loader {
 
   treeComplete(zxid: Zxid): void {
     this.zxidTree = zxid;
+    this.#tree.endLoad();
     this.#applier.zxid = zxid;
   }
 

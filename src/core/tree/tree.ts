@@ -12,7 +12,7 @@
  * of all live rows outside /zookeeper/ (server-semantics 10.9).
  */
 import { assert } from "../base/assert.ts";
-import { bytesOf, textOf } from "../base/bytes.ts";
+import { bytesEmpty, bytesOf, textOf } from "../base/bytes.ts";
 import { crcEnd, crcStart, crcUpdate } from "../base/crc32.ts";
 import { Rows } from "../base/rows.ts";
 import { Slab } from "../base/slab.ts";
@@ -81,6 +81,12 @@ export class Tree {
   /** Bytes of all paths and data. */
   dataBytes = 0;
 
+  #loadedUnder: { bytes: Uint8Array; start: number; length: number; row: number } = {
+    bytes: bytesEmpty,
+    start: 0,
+    length: -1,
+    row: 0,
+  };
   #buckets = new Int32Array(1024);
   #hashed = 0;
 
@@ -543,9 +549,27 @@ export class Tree {
     this.#sign(row);
   }
 
+  /** The parent of a loaded row; siblings come in a row, so the last answer is looked at first. */
+  #loadParent(bytes: Uint8Array, start: number, end: number): number {
+    const last = this.#loadedUnder;
+    const length = end - start;
+    let same = length === last.length && last.row !== 0;
+    for (let i = 0; same && i < length; i++) same = last.bytes[last.start + i] === bytes[start + i];
+    if (!same) last.row = this.findLive(bytes, start, end);
+    last.bytes = bytes;
+    last.start = start;
+    last.length = length;
+    return last.row;
+  }
+
+  /** Loading is over: lets go of what only it needed. */
+  endLoad(): void {
+    this.#loadedUnder = { bytes: bytesEmpty, start: 0, length: -1, row: 0 };
+  }
+
   /**
-   * A row as a snapshot holds it, parents first. Data is at `bytes[dataStart, dataEnd)`, a start of -1
-   * null. False: the parent is missing or the znode is there already.
+   * A row as a snapshot holds it, parents first and none twice. Data is at `bytes[dataStart, dataEnd)`, a start of -1
+   * null. False: the parent is missing.
    */
   load(
     bytes: Uint8Array,
@@ -570,10 +594,8 @@ export class Tree {
     if (!isRoot) {
       let nameAt = pathEnd;
       while (nameAt > pathStart && bytes[nameAt - 1] !== slash) nameAt--;
-      const parent = this.findLive(bytes, pathStart, nameAt - 1);
-      if (parent === 0 || nameAt === pathEnd || this.child(parent, bytes, nameAt, pathEnd) !== 0) {
-        return false;
-      }
+      const parent = this.#loadParent(bytes, pathStart, nameAt - 1);
+      if (parent === 0 || nameAt === pathEnd) return false;
       row = this.reserve(parent, bytes, nameAt, pathEnd, crcUpdate(crcStart, bytes, pathStart, pathEnd));
     }
     const chunk = this.rows.chunk(row);
