@@ -28,7 +28,10 @@ function textOf(differences: readonly { readonly text: string }[]): string {
   return differences.map((difference) => difference.text).join("\n\n");
 }
 
-test("two Apache ZooKeepers do not differ, so the comparison itself invents nothing", { ...limit, skip: noApache ?? false }, async () => {
+test("two Apache ZooKeepers do not differ, so the comparison itself invents nothing", {
+  ...limit,
+  skip: noApache ?? false,
+}, async () => {
   const result = await runPair(base);
   assert.equal(textOf(result.differences), "");
   assert.ok(result.requests >= 800);
@@ -37,16 +40,25 @@ test("two Apache ZooKeepers do not differ, so the comparison itself invents noth
 test("a planted difference is found", { ...limit, skip: noApache ?? false }, async () => {
   let seen = 0;
   // One Stat in the whole run shows a version that is off by nine.
-  const tamper = (line: string) => / v=0 /.test(line) && ++seen === 40 ? line.replace(" v=0 ", " v=9 ") : line;
+  const tamper = (line: string) =>
+    / v=0 /.test(line) && ++seen === 40 ? line.replace(" v=0 ", " v=9 ") : line;
   const result = await runPair({ ...base, tamper });
   assert.equal(result.differences.length, 1);
   assert.match(textOf(result.differences), / v=9 /);
 });
 
-test("zoolet answers every request as Apache ZooKeeper does", { ...limit, skip: noZoolet ?? false }, async () => {
-  const result = await runPair({ ...base, requests: 4000, right: { kind: "zoolet", runtime: runtimeUnderTest() } });
-  assert.equal(textOf(result.differences), "");
-});
+test(
+  "zoolet answers every request as Apache ZooKeeper does",
+  { ...limit, skip: noZoolet ?? false },
+  async () => {
+    const result = await runPair({
+      ...base,
+      requests: 4000,
+      right: { kind: "zoolet", runtime: runtimeUnderTest() },
+    });
+    assert.equal(textOf(result.differences), "");
+  },
+);
 
 test("zoolet enforces quotas as Apache ZooKeeper does", { ...limit, skip: noZoolet ?? false }, async () => {
   const result = await runPair({

@@ -43,7 +43,9 @@ function assertTells(output: string, story: readonly (string | RegExp)[]): void 
   const lines = output.split("\n").map((line) => line.trimEnd());
   let at = 0;
   for (const part of story) {
-    const found = lines.findIndex((line, index) => index >= at && (typeof part === "string" ? line === part : part.test(line)));
+    const found = lines.findIndex((line, index) =>
+      index >= at && (typeof part === "string" ? line === part : part.test(line))
+    );
     assert.ok(found >= 0, `the output does not tell ${String(part)} after line ${at}:\n${output}`);
     at = found + 1;
   }
@@ -63,11 +65,22 @@ const shellScript = "/usr/share/zookeeper/bin/zkCli.sh";
 
 async function javaShell(commands: readonly string[]): Promise<string> {
   const input = [...commands, "quit", ""].join("\n");
-  const args = [...javaFlags, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", apacheClassPath, "org.apache.zookeeper.ZooKeeperMain", "-server", address()];
+  const args = [
+    ...javaFlags,
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+    "-cp",
+    apacheClassPath,
+    "org.apache.zookeeper.ZooKeeperMain",
+    "-server",
+    address(),
+  ];
   return await tellOf(findOnPath("java") ?? "java", args, input);
 }
 
-test("the Java shell creates, reads, changes and lists znodes", { ...limit, skip: noServer ?? apacheMissing() ?? false }, async () => {
+test("the Java shell creates, reads, changes and lists znodes", {
+  ...limit,
+  skip: noServer ?? apacheMissing() ?? false,
+}, async () => {
   const output = await javaShell([
     "create /shell hello",
     "get -s /shell",
@@ -118,43 +131,48 @@ test("the Java shell creates, reads, changes and lists znodes", { ...limit, skip
   ]);
 });
 
-test("the Java shell sets ACLs, quotas and watches", { ...limit, skip: noServer ?? apacheMissing() ?? false }, async () => {
-  const output = await javaShell([
-    "create /guarded x",
-    "getAcl /guarded",
-    "addauth digest ann:secret",
-    "setAcl /guarded auth:ann:secret:crwda",
-    "getAcl -s /guarded",
-    "whoami",
-    "setquota -n 10 /guarded",
-    "listquota /guarded",
-    "delquota /guarded",
-    "addWatch -m PERSISTENT_RECURSIVE /guarded",
-    "create /guarded/child x",
-    "set /guarded/child y",
-    "delete /guarded/child",
-    "removewatches /guarded",
-  ]);
-  assertTells(output, [
-    "Created /guarded",
-    "'world,'anyone",
-    ": cdrwa",
-    /^'digest,'ann:/,
-    "aclVersion = 1",
-    /^Auth scheme: User/,
-    "digest: ann",
-    "ip: 127.0.0.1",
-    /^Output quota for \/guarded count=10,bytes=-1/,
-    /^Output stat for \/guarded count=1,bytes=1/,
-    /type:NodeCreated path:\/guarded\/child/,
-    /type:NodeDataChanged path:\/guarded\/child/,
-    /type:NodeDeleted path:\/guarded\/child/,
-  ]);
-});
+test(
+  "the Java shell sets ACLs, quotas and watches",
+  { ...limit, skip: noServer ?? apacheMissing() ?? false },
+  async () => {
+    const output = await javaShell([
+      "create /guarded x",
+      "getAcl /guarded",
+      "addauth digest ann:secret",
+      "setAcl /guarded auth:ann:secret:crwda",
+      "getAcl -s /guarded",
+      "whoami",
+      "setquota -n 10 /guarded",
+      "listquota /guarded",
+      "delquota /guarded",
+      "addWatch -m PERSISTENT_RECURSIVE /guarded",
+      "create /guarded/child x",
+      "set /guarded/child y",
+      "delete /guarded/child",
+      "removewatches /guarded",
+    ]);
+    assertTells(output, [
+      "Created /guarded",
+      "'world,'anyone",
+      ": cdrwa",
+      /^'digest,'ann:/,
+      "aclVersion = 1",
+      /^Auth scheme: User/,
+      "digest: ann",
+      "ip: 127.0.0.1",
+      /^Output quota for \/guarded count=10,bytes=-1/,
+      /^Output stat for \/guarded count=1,bytes=1/,
+      /type:NodeCreated path:\/guarded\/child/,
+      /type:NodeDataChanged path:\/guarded\/child/,
+      /type:NodeDeleted path:\/guarded\/child/,
+    ]);
+  },
+);
 
 test("zkCli.sh as it is packaged connects and works", {
   ...limit,
-  skip: noServer ?? (existsSync(shellScript) ? false : `${shellScript} is not there (apt-get install zookeeper)`),
+  skip: noServer ??
+    (existsSync(shellScript) ? false : `${shellScript} is not there (apt-get install zookeeper)`),
 }, async () => {
   const input = "create /script hello\nget /script\ndelete /script\nquit\n";
   assertTells(await tellOf(shellScript, ["-server", address()], input), ["Created /script", "hello"]);
@@ -164,10 +182,14 @@ test("zkCli.sh as it is packaged connects and works", {
 
 const cShell = "/usr/lib/zookeeper/bin/cli_mt";
 const loadGenerator = "/usr/lib/zookeeper/bin/load_gen";
-const noC = (file: string) => noServer ?? (existsSync(file) ? null : `${file} is not there (apt-get install zookeeper-bin)`);
+const noC = (file: string) =>
+  noServer ?? (existsSync(file) ? null : `${file} is not there (apt-get install zookeeper-bin)`);
 
 async function cCommand(command: string): Promise<string> {
-  const ended = await runToEnd(cShell, ["-h", address(), "-c", command], { timeoutMs: 20_000, cwd: place.path });
+  const ended = await runToEnd(cShell, ["-h", address(), "-c", command], {
+    timeoutMs: 20_000,
+    cwd: place.path,
+  });
   assert.equal(ended.timedOut, false, ended.stdout + ended.stderr);
   return ended.stdout + ended.stderr;
 }
@@ -182,15 +204,19 @@ test("the C shell creates, lists and reads", { ...limit, skip: noC(cShell) ?? fa
   assertTells(await cCommand("delete /cshell"), [/rc = 0$/]);
 });
 
-test("the C load generator goes round after round", { ...limit, skip: noC(loadGenerator) ?? false }, async () => {
-  // It never ends by itself: create, write, read and delete 100 znodes, again and again.
-  const loaded = await runToEnd(loadGenerator, [address(), "/load", "100"], { timeoutMs: 2500 });
-  const output = loaded.stdout + loaded.stderr;
-  assert.ok(output.split("Starting the delete cycle for path /load").length > 3, output);
-  assert.doesNotMatch(output, /ZOO_ERROR/);
-  const cleaned = await runToEnd(loadGenerator, [address(), "/load", "clean"], { timeoutMs: 30_000 });
-  assert.match(cleaned.stdout + cleaned.stderr, /Successfully deleted a subtree starting at \/load/);
-});
+test(
+  "the C load generator goes round after round",
+  { ...limit, skip: noC(loadGenerator) ?? false },
+  async () => {
+    // It never ends by itself: create, write, read and delete 100 znodes, again and again.
+    const loaded = await runToEnd(loadGenerator, [address(), "/load", "100"], { timeoutMs: 2500 });
+    const output = loaded.stdout + loaded.stderr;
+    assert.ok(output.split("Starting the delete cycle for path /load").length > 3, output);
+    assert.doesNotMatch(output, /ZOO_ERROR/);
+    const cleaned = await runToEnd(loadGenerator, [address(), "/load", "clean"], { timeoutMs: 30_000 });
+    assert.match(cleaned.stdout + cleaned.stderr, /Successfully deleted a subtree starting at \/load/);
+  },
+);
 
 // ------------------------------------------------------------------------------------------ kazoo
 
@@ -206,10 +232,17 @@ async function findPythonWithKazoo(): Promise<string | null> {
 }
 
 const python = noServer === null ? await findPythonWithKazoo() : null;
-const noKazoo = noServer ?? (python === null ? "no python3 with kazoo (apt-get install python3-kazoo)" : null);
+const noKazoo = noServer ??
+  (python === null ? "no python3 with kazoo (apt-get install python3-kazoo)" : null);
 
-test("kazoo's client and recipes work: transactions, locks, elections, queues, watches", { ...limit, skip: noKazoo ?? false }, async () => {
-  const ended = await runToEnd(python ?? "python3", [kazooScript, address()], { timeoutMs: 90_000, cwd: place.path });
+test("kazoo's client and recipes work: transactions, locks, elections, queues, watches", {
+  ...limit,
+  skip: noKazoo ?? false,
+}, async () => {
+  const ended = await runToEnd(python ?? "python3", [kazooScript, address()], {
+    timeoutMs: 90_000,
+    cwd: place.path,
+  });
   assert.equal(ended.timedOut, false, ended.stdout + ended.stderr);
   assert.equal(ended.code, 0, ended.stdout + ended.stderr);
   assert.match(ended.stdout, /^all told$/m);

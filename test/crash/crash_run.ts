@@ -44,7 +44,10 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
   const random = new Random(options.seed);
   const place = makeTempDirectory("crash");
   const start = { directory: place.path, runtime: options.runtime };
-  const writers = Array.from({ length: options.connections }, (_, i) => new Writer(i, new Random(options.seed * 100 + i)));
+  const writers = Array.from(
+    { length: options.connections },
+    (_, i) => new Writer(i, new Random(options.seed * 100 + i)),
+  );
   const problems: string[] = [];
   let kills = 0;
   let killsDuringStart = 0;
@@ -84,7 +87,15 @@ export async function crashRun(options: CrashOptions): Promise<CrashResult> {
     place.remove();
   }
   const seconds = (performance.now() - begun) / 1000;
-  return { kills, killsDuringStart, acknowledged: acknowledgedBy(writers), inFlight, problems, restartMsMax, seconds };
+  return {
+    kills,
+    killsDuringStart,
+    acknowledged: acknowledgedBy(writers),
+    inFlight,
+    problems,
+    restartMsMax,
+    seconds,
+  };
 }
 
 function acknowledgedBy(writers: readonly Writer[]): number {
@@ -108,7 +119,11 @@ async function resume(port: number, old: WireSession, problems: string[]): Promi
     if (reply.err !== 0) problems.push(`the ephemeral of a living session is gone (${reply.err})`);
     return session;
   } catch (error) {
-    problems.push(`the session from before the crash cannot be taken up: ${error instanceof Error ? error.message : String(error)}`);
+    problems.push(
+      `the session from before the crash cannot be taken up: ${
+        error instanceof Error ? error.message : String(error)
+      }`,
+    );
     return WireSession.connect(port, { timeoutMs: 60_000 });
   }
 }
@@ -127,7 +142,9 @@ async function killStarts(start: Parameters<typeof spawnZoolet>[0], random: Rand
 
 export function crashText(result: CrashResult): string {
   return [
-    `${result.kills} kills and ${result.killsDuringStart} during start-up in ${result.seconds.toFixed(1)} s: ` +
+    `${result.kills} kills and ${result.killsDuringStart} during start-up in ${
+      result.seconds.toFixed(1)
+    } s: ` +
     `${result.acknowledged} acknowledged writes, ${result.inFlight} in flight at a kill, ` +
     `longest restart ${result.restartMsMax.toFixed(0)} ms`,
     ...result.problems.map((problem) => `PROBLEM ${problem}`),

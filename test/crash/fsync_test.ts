@@ -39,23 +39,38 @@ function xidOf(name: string): number {
 function assertSyncedBetween(calls: readonly TracedCall[], marker: string, xid: string): void {
   const asked = calls.find((call) => reads.test(call.name) && call.text.includes(marker));
   assert.ok(asked, `the trace shows no read of the request with ${marker}`);
-  const replied = calls.find((call) => writes.test(call.name) && call.text.includes(`"\\0\\0\\0`) && call.text.includes(xid));
+  const replied = calls.find((call) =>
+    writes.test(call.name) && call.text.includes(`"\\0\\0\\0`) && call.text.includes(xid)
+  );
   assert.ok(replied, `the trace shows no write of the reply ${xid}`);
   const synced = calls.find((call) =>
     syncs.test(call.name) && /log\.db/.test(call.text) && / = 0$/.test(call.text) &&
     call.begins > asked.begins && call.ends < replied.begins
   );
-  assert.ok(synced, `no fsync of the log between the request (line ${asked.ends}) and its reply (line ${replied.begins})`);
+  assert.ok(
+    synced,
+    `no fsync of the log between the request (line ${asked.ends}) and its reply (line ${replied.begins})`,
+  );
 }
 
 for (const runtime of ["bun", "deno"] satisfies RuntimeName[]) {
   const skip = missing ?? (findOnPath(runtime) === null ? `no ${runtime} on the PATH` : null);
-  test(`on ${runtime} an fsync of the log stands between a write and its reply`, { timeout: 120_000, skip: skip ?? false }, async () => {
+  test(`on ${runtime} an fsync of the log stands between a write and its reply`, {
+    timeout: 120_000,
+    skip: skip ?? false,
+  }, async () => {
     const place = makeTempDirectory("fsync");
     const trace = join(place.path, "trace");
     const wrapper = [
-      "strace", "-f", "-y", "-s", "4096", "-o", trace,
-      "-e", "trace=read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,fsync,fdatasync",
+      "strace",
+      "-f",
+      "-y",
+      "-s",
+      "4096",
+      "-o",
+      trace,
+      "-e",
+      "trace=read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,fsync,fdatasync",
     ];
     const child = spawnZoolet({ directory: place.path, runtime, wrapper });
     let pid = -1;

@@ -89,7 +89,9 @@ export class Ledger {
     for (const name of found.names) {
       if (!this.#names.has(name)) problems.push(`${this.owner}: ${name} is there, and should not be`);
     }
-    if (found.count !== this.#count) problems.push(`${this.owner}: the count is ${found.count}, not ${this.#count}`);
+    if (found.count !== this.#count) {
+      problems.push(`${this.owner}: the count is ${found.count}, not ${this.#count}`);
+    }
     return problems;
   }
 

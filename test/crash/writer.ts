@@ -59,8 +59,11 @@ export class Writer {
       const { op, body } = this.#requestOf(deed);
       try {
         const reply = await session.request(op, body);
-        const failed = reply.err !== 0 || (deed.kind === "pair" && new Reader(reply.body).i32() === OpCode.Error);
-        if (failed) this.problems.push(`${this.ledger.owner}: ${JSON.stringify(deed)} was refused with ${reply.err}`);
+        const failed = reply.err !== 0 ||
+          (deed.kind === "pair" && new Reader(reply.body).i32() === OpCode.Error);
+        if (failed) {
+          this.problems.push(`${this.ledger.owner}: ${JSON.stringify(deed)} was refused with ${reply.err}`);
+        }
         const problem = this.ledger.acked(reply.zxid);
         if (problem !== null) this.problems.push(problem);
       } catch {
@@ -119,7 +122,9 @@ export class Writer {
     const data = await session.ask(OpCode.GetData, pathWatchBody(this.#path, false));
     if (children.err !== 0 || data.err !== 0) return null;
     if (data.zxid < this.ledger.zxidLast) {
-      this.problems.push(`${this.ledger.owner}: the server is at zxid ${data.zxid}, ${this.ledger.zxidLast} was acknowledged`);
+      this.problems.push(
+        `${this.ledger.owner}: the server is at zxid ${data.zxid}, ${this.ledger.zxidLast} was acknowledged`,
+      );
     }
     const names = new Set((new Reader(children.body).strings() ?? []).map((name) => name ?? ""));
     const bytes = new Reader(data.body).buffer();

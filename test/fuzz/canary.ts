@@ -53,7 +53,11 @@ export class Canary {
 
   async #round(): Promise<void> {
     const value = String(++this.#value);
-    const written = await this.#session.ask(OpCode.SetData, setDataBody(this.#path, bytesOf(value), -1), 15_000);
+    const written = await this.#session.ask(
+      OpCode.SetData,
+      setDataBody(this.#path, bytesOf(value), -1),
+      15_000,
+    );
     if (written.err !== 0) throw new Error(`Canary's setData got ${written.err}`);
     const read = await this.#session.ask(OpCode.GetData, pathWatchBody(this.#path, false), 15_000);
     if (read.err !== 0) throw new Error(`Canary's getData got ${read.err}`);

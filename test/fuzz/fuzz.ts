@@ -9,7 +9,14 @@
 import { readFileSync } from "node:fs";
 import { OpCode } from "../../src/core/wire/opcodes.ts";
 import { Reader } from "../../src/core/wire/reader.ts";
-import { connectFrame, createBody, noBody, pathNumberBody, pathWatchBody, requestFrame } from "../support/bodies.ts";
+import {
+  connectFrame,
+  createBody,
+  noBody,
+  pathNumberBody,
+  pathWatchBody,
+  requestFrame,
+} from "../support/bodies.ts";
 import { sleep } from "../support/places.ts";
 import { Random } from "../support/random.ts";
 import { WireSession } from "../support/wire_session.ts";
@@ -78,7 +85,8 @@ class Fuzzer {
   }
 
   get done(): boolean {
-    return this.frames >= this.#options.frames || this.failures.length >= failuresMax || performance.now() > this.#until;
+    return this.frames >= this.#options.frames || this.failures.length >= failuresMax ||
+      performance.now() > this.#until;
   }
 
   #failed(what: string): void {
@@ -142,7 +150,11 @@ class Fuzzer {
       const inTime = await connection.waitUntil(settled, mayClose ? 150 : 20_000);
       if (wrong !== null) throw new Error(`burst ${burst}: ${wrong}`);
       if (mayClose) break;
-      if (!inTime) throw new Error(`burst ${burst}: after 20 s ${xid - due + 1} replies and ${pingsSent - pings} pings are missing`);
+      if (!inTime) {
+        throw new Error(
+          `burst ${burst}: after 20 s ${xid - due + 1} replies and ${pingsSent - pings} pings are missing`,
+        );
+      }
       if (connection.closed) throw new Error(`burst ${burst}: closed by the server without a reason`);
     }
     if (connection.closed) this.closedByServer++;

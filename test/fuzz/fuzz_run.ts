@@ -29,7 +29,9 @@ export async function fuzzRun(
     const session = await WireSession.connect(server.port);
     const read = await session.ask(OpCode.GetData, pathWatchBody(canaryPath, false));
     const found = textOf(new Reader(read.body).buffer() ?? bytesOf("null"));
-    if (found !== result.canaryValue) failures.push(`after a restart the canary's znode holds ${found}, not ${result.canaryValue}`);
+    if (found !== result.canaryValue) {
+      failures.push(`after a restart the canary's znode holds ${found}, not ${result.canaryValue}`);
+    }
     await session.close();
     return { ...result, failures };
   } finally {
@@ -42,8 +44,12 @@ export function fuzzText(result: FuzzResult): string {
   return [
     `${result.frames} hostile frames in ${result.seconds.toFixed(1)} s over ${result.sessions} sessions, ` +
     `${result.stories} hostile connections; ${result.replies} replies, ${result.closedByServer} connections closed by the server`,
-    `canary: ${result.canaryRounds} rounds, p99 ${result.canaryMsP99.toFixed(1)} ms, max ${result.canaryMsMax.toFixed(1)} ms`,
-    `resident memory: ${result.residentMbStart.toFixed(0)} MB at the start, ${result.residentMbMax.toFixed(0)} at most, ` +
+    `canary: ${result.canaryRounds} rounds, p99 ${result.canaryMsP99.toFixed(1)} ms, max ${
+      result.canaryMsMax.toFixed(1)
+    } ms`,
+    `resident memory: ${result.residentMbStart.toFixed(0)} MB at the start, ${
+      result.residentMbMax.toFixed(0)
+    } at most, ` +
     `${result.residentMbEnd.toFixed(0)} at the end`,
     ...result.failures.map((failure) => `FAILURE ${failure}`),
   ].join("\n");

@@ -90,8 +90,12 @@ const impatient: HostileStory = async (port) => {
   connection.write(connectFrame({ timeoutMs: 4000, readOnly: false }));
   for (let i = 1; i <= 50; i++) connection.write(requestFrame(i, OpCode.GetData, pathWatchBody("/", true)));
   connection.write(requestFrame(51, OpCode.CloseSession, noBody));
-  if (!await connection.untilClosed(5000)) throw new Error("A connection that asked at once was not served and closed");
-  if (connection.frames.length !== 52) throw new Error(`52 replies were due, ${connection.frames.length} came`);
+  if (!await connection.untilClosed(5000)) {
+    throw new Error("A connection that asked at once was not served and closed");
+  }
+  if (connection.frames.length !== 52) {
+    throw new Error(`52 replies were due, ${connection.frames.length} came`);
+  }
   return 51;
 };
 
@@ -164,10 +168,14 @@ const leavesEarly: HostileStory = async (port) => {
   const session = await WireSession.connect(port, { timeoutMs: 4000 });
   for (let i = 1; i <= 200; i++) {
     session.connection.write(requestFrame(i, OpCode.Create, createBody(`/fuzz/a`, bytesOf("x"), 1)));
-    session.connection.write(requestFrame(i, OpCode.Delete, bytesOfRecord((w) => {
-      w.string("/fuzz/a");
-      w.i32(-1);
-    })));
+    session.connection.write(requestFrame(
+      i,
+      OpCode.Delete,
+      bytesOfRecord((w) => {
+        w.string("/fuzz/a");
+        w.i32(-1);
+      }),
+    ));
   }
   await sleep(2);
   session.drop();
@@ -178,8 +186,12 @@ const leavesEarly: HostileStory = async (port) => {
 const afterTheEnd: HostileStory = async (port) => {
   const session = await WireSession.connect(port, { timeoutMs: 4000 });
   session.connection.write(requestFrame(-9, OpCode.CloseSession, noBody));
-  for (let i = 0; i < 100; i++) session.connection.write(requestFrame(-9, OpCode.Create, createBody("/fuzz/b", null)));
-  if (!await session.connection.untilClosed(5000)) throw new Error("closeSession with requests behind it does not close");
+  for (let i = 0; i < 100; i++) {
+    session.connection.write(requestFrame(-9, OpCode.Create, createBody("/fuzz/b", null)));
+  }
+  if (!await session.connection.untilClosed(5000)) {
+    throw new Error("closeSession with requests behind it does not close");
+  }
   session.drop();
   return 101;
 };

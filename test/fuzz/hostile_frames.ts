@@ -37,13 +37,69 @@ export interface HostileFrame {
 export const fuzzRoot = "/fuzz";
 const names = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
-const knownOps: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 15, 16, 17, 18, 19, 21, 22, 101, 103, 104, 105, 106, 107];
-const closingOps: readonly number[] = [0, -1, -10, 10, 13, 20, 23, 99, 102, 108, 255, 65536, -2147483648, 2147483647];
-const absurdNumbers: readonly number[] = [-1, -2, 0, 1, 0x7f, 0xff, 0xffff, 0xfffff, 0x100000, 0x7fffffff, -0x80000000, 0x7ffffff0];
+const knownOps: readonly number[] = [
+  1,
+  2,
+  3,
+  4,
+  5,
+  6,
+  7,
+  8,
+  9,
+  11,
+  12,
+  14,
+  15,
+  16,
+  17,
+  18,
+  19,
+  21,
+  22,
+  101,
+  103,
+  104,
+  105,
+  106,
+  107,
+];
+const closingOps: readonly number[] = [
+  0,
+  -1,
+  -10,
+  10,
+  13,
+  20,
+  23,
+  99,
+  102,
+  108,
+  255,
+  65536,
+  -2147483648,
+  2147483647,
+];
+const absurdNumbers: readonly number[] = [
+  -1,
+  -2,
+  0,
+  1,
+  0x7f,
+  0xff,
+  0xffff,
+  0xfffff,
+  0x100000,
+  0x7fffffff,
+  -0x80000000,
+  0x7ffffff0,
+];
 
 function pickPath(random: Random): LoosePath {
   const kind = random.below(20);
-  if (kind < 12) return `${fuzzRoot}/${random.pick(names)}${random.percent(40) ? `/${random.pick(names)}` : ""}`;
+  if (kind < 12) {
+    return `${fuzzRoot}/${random.pick(names)}${random.percent(40) ? `/${random.pick(names)}` : ""}`;
+  }
   if (kind < 18) return random.pick(oddPaths);
   if (kind === 18) return random.bytes(random.below(40));
   return fuzzRoot;
@@ -59,7 +115,13 @@ function soundBody(random: Random, op: number): Bytes {
     case OpCode.CreateContainer:
       return createBody(path, null, 4, pickAcls(random, 60));
     case OpCode.CreateTtl:
-      return createBody(path, null, random.pick([5, 5, 0, 1, -1, 99]), openAcl, random.pick([1n, -1n, 0n, 1n << 62n, -(1n << 63n)]));
+      return createBody(
+        path,
+        null,
+        random.pick([5, 5, 0, 1, -1, 99]),
+        openAcl,
+        random.pick([1n, -1n, 0n, 1n << 62n, -(1n << 63n)]),
+      );
     case OpCode.SetData:
       return setDataBody(path, random.bytes(random.below(80)), random.pick(absurdNumbers));
     case OpCode.SetAcl:
@@ -97,7 +159,10 @@ function soundSubs(random: Random, reads: boolean): SubRequest[] {
   const subs: SubRequest[] = [];
   for (let i = random.below(8); i >= 0; i--) {
     const op = reads ? random.pick([OpCode.GetData, OpCode.GetChildren]) : random.pick([1, 15, 2, 5, 13, 19]);
-    subs.push({ op, body: op === OpCode.Check ? pathNumberBody(pickPath(random), 0) : soundBody(random, op) });
+    subs.push({
+      op,
+      body: op === OpCode.Check ? pathNumberBody(pickPath(random), 0) : soundBody(random, op),
+    });
   }
   return subs;
 }
@@ -109,7 +174,9 @@ function bend(random: Random, body: Bytes): Bytes {
     case 0:
       return bent.slice(0, random.below(bent.length + 1));
     case 1:
-      for (let i = 1 + random.below(4); i > 0 && bent.length > 0; i--) bent[random.below(bent.length)] = random.below(256);
+      for (let i = 1 + random.below(4); i > 0 && bent.length > 0; i--) {
+        bent[random.below(bent.length)] = random.below(256);
+      }
       return bent;
     case 2:
     case 3: {
@@ -138,31 +205,47 @@ function absurdVector(random: Random, xid: number): Bytes {
   const count = random.pick([0x7fffffff, 0x10000000, 1 << 20, -2, -0x80000000, 100_000]);
   switch (random.below(4)) {
     case 0:
-      return requestFrame(xid, OpCode.SetWatches, bytesOfRecord((w) => {
-        w.i64(0n);
-        w.i32(count);
-        w.string("/fuzz/a");
-      }));
+      return requestFrame(
+        xid,
+        OpCode.SetWatches,
+        bytesOfRecord((w) => {
+          w.i64(0n);
+          w.i32(count);
+          w.string("/fuzz/a");
+        }),
+      );
     case 1:
-      return requestFrame(xid, OpCode.SetWatches2, bytesOfRecord((w) => {
-        w.i64(-1n);
-        for (let i = 0; i < 4; i++) w.i32(0);
-        w.i32(count);
-      }));
+      return requestFrame(
+        xid,
+        OpCode.SetWatches2,
+        bytesOfRecord((w) => {
+          w.i64(-1n);
+          for (let i = 0; i < 4; i++) w.i32(0);
+          w.i32(count);
+        }),
+      );
     case 2:
-      return requestFrame(xid, random.pick([OpCode.SetAcl, OpCode.Create]), bytesOfRecord((w) => {
-        w.string("/fuzz/a");
-        w.i32(count);
-        w.i32(31);
-        w.string("world");
-      }));
+      return requestFrame(
+        xid,
+        random.pick([OpCode.SetAcl, OpCode.Create]),
+        bytesOfRecord((w) => {
+          w.string("/fuzz/a");
+          w.i32(count);
+          w.i32(31);
+          w.string("world");
+        }),
+      );
     default:
-      return requestFrame(xid, OpCode.Create, bytesOfRecord((w) => {
-        w.string("/fuzz/a");
-        w.i32(random.pick([count, 4]));
-        w.i32(count);
-        w.i32(count);
-      }));
+      return requestFrame(
+        xid,
+        OpCode.Create,
+        bytesOfRecord((w) => {
+          w.string("/fuzz/a");
+          w.i32(random.pick([count, 4]));
+          w.i32(count);
+          w.i32(count);
+        }),
+      );
   }
 }
 
@@ -181,13 +264,17 @@ function deepMulti(random: Random, xid: number): Bytes {
     return requestFrame(xid, OpCode.Multi, inner);
   }
   // Headers without a record behind them, and no end.
-  return requestFrame(xid, random.pick([OpCode.Multi, OpCode.MultiRead]), bytesOfRecord((w) => {
-    for (let i = random.below(3000); i > 0; i--) {
-      w.i32(random.pick([1, 2, 13, 4, 8, -1]));
-      w.bool(false);
-      w.i32(-1);
-    }
-  }));
+  return requestFrame(
+    xid,
+    random.pick([OpCode.Multi, OpCode.MultiRead]),
+    bytesOfRecord((w) => {
+      for (let i = random.below(3000); i > 0; i--) {
+        w.i32(random.pick([1, 2, 13, 4, 8, -1]));
+        w.bool(false);
+        w.i32(-1);
+      }
+    }),
+  );
 }
 
 /** As long as it may be, or as deep, or in names alone. */
@@ -228,18 +315,31 @@ export function hostileFrame(random: Random, xid: number): HostileFrame {
   if (at < 9700) return open(absurdVector(random, xid));
   if (at < 9740) return open(deepMulti(random, xid));
   if (at < 9750) return open(bigRequest(random, xid));
-  if (at < 9900) return open(requestFrame(xid, OpCode.Delete, pathNumberBody(`${fuzzRoot}/${random.pick([...names, "big"])}`, -1)));
+  if (at < 9900) {
+    return open(
+      requestFrame(xid, OpCode.Delete, pathNumberBody(`${fuzzRoot}/${random.pick([...names, "big"])}`, -1)),
+    );
+  }
   if (at < 9930) {
     const scheme = random.pick(["digest", "ip", "world", "", null, "x".repeat(1000)]);
-    return { bytes: requestFrame(xid, OpCode.Auth, bend(random, authBody(scheme, random.bytes(20)))), mayClose: true };
+    return {
+      bytes: requestFrame(xid, OpCode.Auth, bend(random, authBody(scheme, random.bytes(20)))),
+      mayClose: true,
+    };
   }
   if (at < 9975) {
-    return { bytes: requestFrame(xid, random.pick(closingOps), random.bytes(random.below(40))), mayClose: true };
+    return {
+      bytes: requestFrame(xid, random.pick(closingOps), random.bytes(random.below(40))),
+      mayClose: true,
+    };
   }
   // Lengths that lie.
   const claimed = random.pick([...absurdNumbers, frameBytesMax + 1, 3, 7]);
-  return { bytes: bytesOfRecord((w) => {
-    w.i32(claimed);
-    w.raw(random.bytes(random.below(30)));
-  }), mayClose: true };
+  return {
+    bytes: bytesOfRecord((w) => {
+      w.i32(claimed);
+      w.raw(random.bytes(random.below(30)));
+    }),
+    mayClose: true,
+  };
 }

@@ -11,9 +11,21 @@ import { askText } from "./wire_connection.ts";
 
 const jarDirectory = "/usr/share/java";
 const jars = [
-  "zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-simple", "netty-codec", "netty-resolver", "netty-transport",
-  "netty-buffer", "netty-common", "netty-handler", "netty-transport-native-unix-common", "metrics-core",
-  "snappy-java", "commons-cli", "commons-io",
+  "zookeeper",
+  "zookeeper-jute",
+  "slf4j-api",
+  "slf4j-simple",
+  "netty-codec",
+  "netty-resolver",
+  "netty-transport",
+  "netty-buffer",
+  "netty-common",
+  "netty-handler",
+  "netty-transport-native-unix-common",
+  "metrics-core",
+  "snappy-java",
+  "commons-cli",
+  "commons-io",
 ].map((name) => join(jarDirectory, `${name}.jar`));
 
 export const apacheClassPath = jars.join(":");
@@ -34,30 +46,41 @@ export function apacheMissing(): string | null {
 }
 
 export const javaFlags = [
-  "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-Djava.awt.headless=true",
+  "-Xmx384m",
+  "-XX:+UseSerialGC",
+  "-XX:TieredStopAtLevel=1",
+  "-Dfile.encoding=UTF-8",
+  "-Djava.awt.headless=true",
   "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 ];
 
 /** Starts a stand-alone Apache ZooKeeper and waits until it serves. */
-export async function startApache(start: ServerStart & { properties?: Readonly<Record<string, string>> }): Promise<RunningServer> {
+export async function startApache(
+  start: ServerStart & { properties?: Readonly<Record<string, string>> },
+): Promise<RunningServer> {
   const port = await freePort();
   const file = join(start.directory, "zoo.cfg");
-  writeFileSync(file, settingsText({
-    tickTime: 2000,
-    clientPort: port,
-    clientPortAddress: "127.0.0.1",
-    dataDir: join(start.directory, "data"),
-    "admin.enableServer": false,
-    "4lw.commands.whitelist": "*",
-    maxClientCnxns: 0,
-    ...start.settings,
-  }));
+  writeFileSync(
+    file,
+    settingsText({
+      tickTime: 2000,
+      clientPort: port,
+      clientPortAddress: "127.0.0.1",
+      dataDir: join(start.directory, "data"),
+      "admin.enableServer": false,
+      "4lw.commands.whitelist": "*",
+      maxClientCnxns: 0,
+      ...start.settings,
+    }),
+  );
   const properties = { "zookeeper.preAllocSize": "4096", ...start.properties };
   const child = new Child(findOnPath("java") ?? "java", [
     ...javaFlags,
     ...Object.entries(properties).map(([key, value]) => `-D${key}=${value}`),
-    "-cp", apacheClassPath,
-    "org.apache.zookeeper.server.quorum.QuorumPeerMain", file,
+    "-cp",
+    apacheClassPath,
+    "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+    file,
   ]);
   const until = performance.now() + 30_000;
   while (true) {

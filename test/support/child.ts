@@ -17,7 +17,11 @@ export class Child {
   exit: { readonly code: number | null; readonly signal: string | null } | null = null;
   readonly #exited: Promise<void>;
 
-  constructor(command: string, args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}) {
+  constructor(
+    command: string,
+    args: readonly string[],
+    options: { cwd?: string; env?: Record<string, string> } = {},
+  ) {
     this.process = spawn(command, [...args], {
       stdio: ["pipe", "pipe", "pipe"],
       env: { ...process.env, ...options.env },

@@ -149,7 +149,10 @@ export function askText(port: number, text: string, timeoutMs = 3000): Promise<s
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port });
     const chunks: Uint8Array[] = [];
-    const timer = setTimeout(() => socket.destroy(new Error(`No end of answer within ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`No end of answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
     socket.on("connect", () => socket.write(text));
     socket.on("data", (chunk: Uint8Array) => chunks.push(chunk));
     socket.on("end", () => socket.end());

@@ -6,7 +6,7 @@
  * events go to `events`.
  */
 import { Reader } from "../../src/core/wire/reader.ts";
-import { type ConnectOptions, connectFrame, noBody, requestFrame } from "./bodies.ts";
+import { connectFrame, type ConnectOptions, noBody, requestFrame } from "./bodies.ts";
 import { within } from "./places.ts";
 import { WireConnection } from "./wire_connection.ts";
 
@@ -158,7 +158,9 @@ export class WireSession {
     const waiting = this.#waiting[this.#waitingAt];
     if (reply === null || waiting === undefined || reply.xid !== waiting.xid) {
       this.fault ??= new Error(
-        `Reply ${reply === null ? "without a header" : `xid ${reply.xid}`} while waiting for xid ${waiting?.xid}`,
+        `Reply ${
+          reply === null ? "without a header" : `xid ${reply.xid}`
+        } while waiting for xid ${waiting?.xid}`,
       );
       this.connection.destroy();
       return;

@@ -41,17 +41,23 @@ export interface ZooletStart extends ServerStart {
 /** Starts without waiting for the ready line. */
 export function spawnZoolet(start: ZooletStart): Child {
   const file = join(start.directory, "zoo.cfg");
-  writeFileSync(file, settingsText({
-    tickTime: 2000,
-    clientPort: 0,
-    clientPortAddress: "127.0.0.1",
-    dataDir: join(start.directory, "data"),
-    "admin.enableServer": false,
-    "4lw.commands.whitelist": "*",
-    maxClientCnxns: 0,
-    ...start.settings,
-  }));
-  const { command, args } = runtimeCommand(start.runtime ?? runtimeUnderTest(), join(projectDirectory, "src", "main.ts"));
+  writeFileSync(
+    file,
+    settingsText({
+      tickTime: 2000,
+      clientPort: 0,
+      clientPortAddress: "127.0.0.1",
+      dataDir: join(start.directory, "data"),
+      "admin.enableServer": false,
+      "4lw.commands.whitelist": "*",
+      maxClientCnxns: 0,
+      ...start.settings,
+    }),
+  );
+  const { command, args } = runtimeCommand(
+    start.runtime ?? runtimeUnderTest(),
+    join(projectDirectory, "src", "main.ts"),
+  );
   const line = [...(start.wrapper ?? []), command, ...args, "server", file];
   return new Child(line[0] as string, line.slice(1), { cwd: projectDirectory });
 }
@@ -64,7 +70,13 @@ export async function zooletReady(child: Child, readyMsMax = 20_000): Promise<Ru
     const port = Number(line.match(/ client=\S*:(\d+)/)?.[1]);
     const pid = Number(line.match(/ pid=(\d+)/)?.[1] ?? child.pid);
     if (!(port > 0)) throw new Error(`Ready line names no client port: ${line}`);
-    return { name: `zoolet on ${line.match(/ runtime=(\S+)/)?.[1] ?? "?"}`, port, pid, child, stop: () => child.stop() };
+    return {
+      name: `zoolet on ${line.match(/ runtime=(\S+)/)?.[1] ?? "?"}`,
+      port,
+      pid,
+      child,
+      stop: () => child.stop(),
+    };
   } catch (error) {
     child.kill();
     throw new Error(`zoolet did not come up: ${error instanceof Error ? error.message : String(error)}`);

@@ -72,7 +72,9 @@ function sumOf(bytes: Uint8Array): number {
 function statText(stat: Stat, facts: Facts): string {
   const times = facts.timeSeen(stat.czxid, stat.ctime) + facts.timeSeen(stat.mzxid, stat.mtime);
   return `{c=${stat.czxid} m=${stat.mzxid} p=${stat.pzxid} v=${stat.version} cv=${stat.cversion} av=${stat.aversion} ` +
-    `owner=${facts.sessionName(stat.ephemeralOwner)} len=${stat.dataLength} kids=${stat.numChildren}${times}}`;
+    `owner=${
+      facts.sessionName(stat.ephemeralOwner)
+    } len=${stat.dataLength} kids=${stat.numChildren}${times}}`;
 }
 
 function readStatText(r: Reader, facts: Facts, path: string | null): string {
@@ -173,7 +175,10 @@ function resultsText(request: Request, r: Reader, facts: Facts): string {
 }
 
 function resultText(type: number, err: number, asked: number | undefined, r: Reader, facts: Facts): string {
-  facts.outcome(`sub ${opName(asked ?? type)}`, type === OpCode.Error ? r.left >= 4 ? peekI32(r) : -9999 : err);
+  facts.outcome(
+    `sub ${opName(asked ?? type)}`,
+    type === OpCode.Error ? r.left >= 4 ? peekI32(r) : -9999 : err,
+  );
   switch (type) {
     case OpCode.Error:
       return `error ${err} ${r.i32()}`;
@@ -219,7 +224,10 @@ export function replyLine(request: Request, frame: Uint8Array, facts: Facts): st
   if (r.failed) return `reply without a header ${hexOf(frame)}`;
   if (zxid > facts.zxidLast) facts.zxidLast = zxid;
   facts.outcome(opName(request.op), err);
-  if (request.path !== null && (request.op === OpCode.Delete ? err === 0 : err === -101 && !isCreate(request.op))) {
+  if (
+    request.path !== null &&
+    (request.op === OpCode.Delete ? err === 0 : err === -101 && !isCreate(request.op))
+  ) {
     facts.alive.delete(request.path);
   }
   const about = request.op === OpCode.Exists ? ` ${JSON.stringify(request.path)}` : "";
@@ -233,7 +241,8 @@ export function replyLine(request: Request, frame: Uint8Array, facts: Facts): st
 }
 
 function isCreate(op: number): boolean {
-  return op === OpCode.Create || op === OpCode.Create2 || op === OpCode.CreateContainer || op === OpCode.CreateTtl;
+  return op === OpCode.Create || op === OpCode.Create2 || op === OpCode.CreateContainer ||
+    op === OpCode.CreateTtl;
 }
 
 /** A ConnectResponse; `expected` is the id asked for, 0n where a new one is due. */
@@ -250,7 +259,9 @@ export function connectLine(frame: Uint8Array | null, expected: bigint, facts: F
     }
     // The password has to follow from the id. client-protocol 2.4.
     const right = hexOf(password) === hexOf(passwordOf(sessionId));
-    who = `session ${facts.sessionName(sessionId)} password ${right ? "follows from the id" : `WRONG ${hexOf(password)}`}`;
+    who = `session ${facts.sessionName(sessionId)} password ${
+      right ? "follows from the id" : `WRONG ${hexOf(password)}`
+    }`;
   }
   return `connect: version ${protocolVersion} timeout ${timeoutMs} ${who} readOnly ${readOnly}`;
 }

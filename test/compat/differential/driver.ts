@@ -70,7 +70,9 @@ export class Driver {
     this.#log = options.log ?? (() => {});
     const generator = new Generator(this.#random, this.#left.facts, options);
     let requests = 0;
-    for (let slot = 0; slot < slotCount; slot++) await this.#both((side) => side.connect(slot, { readOnly: false, timeoutMs: 60_000 }, false));
+    for (let slot = 0; slot < slotCount; slot++) {
+      await this.#both((side) => side.connect(slot, { readOnly: false, timeoutMs: 60_000 }, false));
+    }
     while (requests < options.requests && performance.now() < until) {
       if (this.#differences.length >= options.differencesMax) break;
       const step = generator.next();
@@ -169,7 +171,11 @@ export class Driver {
       if (step.variant !== "takeover") side.cut(slot);
       switch (step.variant) {
         case "wrong password":
-          await side.connect(slot, { timeoutMs, readOnly: false, password: new Uint8Array(16).fill(1) }, true);
+          await side.connect(
+            slot,
+            { timeoutMs, readOnly: false, password: new Uint8Array(16).fill(1) },
+            true,
+          );
           break;
         case "unknown session":
           await side.connect(slot, { timeoutMs, readOnly: true, sessionId: 0x7777n }, true);
@@ -208,7 +214,9 @@ export class Driver {
         `slot ${slot}, line ${i + 1} of ${count}:`,
         `  ${this.#left.name}: ${left[i] ?? "(nothing)"}`,
         `  ${this.#right.name}: ${right[i] ?? "(nothing)"}`,
-        ...(this.#differences.length === 0 ? ["the steps before it:", this.history()] : [this.#history.at(-1) ?? ""]),
+        ...(this.#differences.length === 0
+          ? ["the steps before it:", this.history()]
+          : [this.#history.at(-1) ?? ""]),
       ].join("\n");
       this.#differences.push({ step: this.#steps, text });
       return;

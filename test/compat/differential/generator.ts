@@ -159,7 +159,12 @@ export class Generator {
     const { body } = whole;
     if (body.length > 0 && random.percent(70)) {
       const cut = random.below(body.length);
-      return { ...whole, body: body.slice(0, cut), path: null, text: `${whole.text} CUT to ${cut} of ${body.length}` };
+      return {
+        ...whole,
+        body: body.slice(0, cut),
+        path: null,
+        text: `${whole.text} CUT to ${cut} of ${body.length}`,
+      };
     }
     const longer = new Uint8Array(body.length + 1 + random.below(9));
     longer.set(body);
@@ -184,7 +189,13 @@ export class Generator {
       case "setData": {
         const version = pickVersion(random, current?.version);
         const data = pickData(random);
-        return make(OpCode.SetData, xid, setDataBody(path, data, version), known, `setData ${shown} v${version}`);
+        return make(
+          OpCode.SetData,
+          xid,
+          setDataBody(path, data, version),
+          known,
+          `setData ${shown} v${version}`,
+        );
       }
       case "setAcl": {
         const version = pickVersion(random, current?.aversion);
@@ -198,13 +209,21 @@ export class Generator {
       case "getChildren2": {
         const op = readOps[kind];
         const watch = random.percent(35) && this.#mayWatch(known, slot, "standard");
-        return make(op, xid, pathWatchBody(path, watch), known, `${kind} ${shown}${watch ? " and watch" : ""}`);
+        return make(
+          op,
+          xid,
+          pathWatchBody(path, watch),
+          known,
+          `${kind} ${shown}${watch ? " and watch" : ""}`,
+        );
       }
       case "getAcl":
         return make(OpCode.GetAcl, xid, pathBody(path), known, `getACL ${shown}`);
       case "sync":
         // DIVERGENCES "characters beyond U+FFFF", "bytes that are no UTF-8": only sync sends such a path back.
-        if ((path !== null && known === null) || /[\ud800-\udfff]/.test(known ?? "")) return make(OpCode.Ping, xid, noBody, null, "ping");
+        if ((path !== null && known === null) || /[\ud800-\udfff]/.test(known ?? "")) {
+          return make(OpCode.Ping, xid, noBody, null, "ping");
+        }
         return make(OpCode.Sync, xid, pathBody(path), null, `sync ${shown}`);
       case "ping":
         return make(OpCode.Ping, xid, noBody, null, "ping");
@@ -226,7 +245,11 @@ export class Generator {
         return this.#addWatch(slot, xid);
       case "checkWatches":
       case "removeWatches":
-        return this.#checkWatches(slot, xid, kind === "checkWatches" ? OpCode.CheckWatches : OpCode.RemoveWatches);
+        return this.#checkWatches(
+          slot,
+          xid,
+          kind === "checkWatches" ? OpCode.CheckWatches : OpCode.RemoveWatches,
+        );
       case "setWatches":
         return this.#setWatches(slot, xid);
       case "auth":
@@ -265,7 +288,12 @@ export class Generator {
     const path = random.percent(70) ? pickPlainPath(random) : inMulti ? this.#pathInMulti() : this.#path();
     const acls = pickAcls(random, 85);
     const data = pickData(random);
-    const op = random.weighted<number>([[10, OpCode.Create], [7, OpCode.Create2], [2, OpCode.CreateContainer], [3, OpCode.CreateTtl]]);
+    const op = random.weighted<number>([
+      [10, OpCode.Create],
+      [7, OpCode.Create2],
+      [2, OpCode.CreateContainer],
+      [3, OpCode.CreateTtl],
+    ]);
     let flags: number;
     let ttl: bigint | undefined;
     if (op === OpCode.CreateTtl) {
@@ -285,7 +313,9 @@ export class Generator {
       if (random.percent(3)) flags = random.pick([5, 6, -1, 7, 100]);
     }
     // DIVERGENCES "wrong create flags inside a multi": 3.8.0 looks when the operation's turn has come.
-    if (inMulti && op !== OpCode.CreateTtl && (flags < 0 || flags > 4)) flags = op === OpCode.CreateContainer ? 4 : 0;
+    if (inMulti && op !== OpCode.CreateTtl && (flags < 0 || flags > 4)) {
+      flags = op === OpCode.CreateContainer ? 4 : 0;
+    }
     // DIVERGENCES "a null path in a create": 3.8.0 looks at the flags first.
     if (path === null) {
       flags = op === OpCode.CreateTtl ? 5 : op === OpCode.CreateContainer ? 4 : 0;
@@ -305,12 +335,17 @@ export class Generator {
     // Half of them are made to succeed as far as one can know; the others mostly fail somewhere.
     const likely = random.percent(50);
     for (let i = 0; i < count; i++) {
-      const path = likely && this.#facts.alive.size > 0 ? random.pick([...this.#facts.alive]) : this.#pathInMulti();
+      const path = likely && this.#facts.alive.size > 0
+        ? random.pick([...this.#facts.alive])
+        : this.#pathInMulti();
       const current = typeof path === "string" ? this.#facts.versions.get(path) : undefined;
       const version = likely || random.percent(60) ? -1 : pickVersion(random, current?.version);
       if (likely && random.percent(40)) {
         const flags = random.pick([2, 3]);
-        subs.push({ op: random.pick([OpCode.Create, OpCode.Create2]), body: createBody(path, pickData(random), flags) });
+        subs.push({
+          op: random.pick([OpCode.Create, OpCode.Create2]),
+          body: createBody(path, pickData(random), flags),
+        });
         texts.push(`create ${showPath(path)} flags ${flags}`);
         continue;
       }
@@ -340,7 +375,10 @@ export class Generator {
       subs.splice(random.below(subs.length + 1), 0, { op, body: pathWatchBody("/a", false) });
       texts.push(`and ${opName(op)}`);
     }
-    return { ...make(OpCode.Multi, xid, multiBody(subs), null, `multi [${texts.join(", ")}]`), subs: subs.map((sub) => sub.op) };
+    return {
+      ...make(OpCode.Multi, xid, multiBody(subs), null, `multi [${texts.join(", ")}]`),
+      subs: subs.map((sub) => sub.op),
+    };
   }
 
   #multiRead(xid: number): Request {
@@ -370,7 +408,9 @@ export class Generator {
   #addWatch(slot: number, xid: number): Request {
     const random = this.#random;
     for (let i = 0; i < 20; i++) {
-      const path = random.percent(10) ? random.pick(["/", "/zookeeper", "relative", "/a/", "/never"]) : pickPlainPath(random);
+      const path = random.percent(10)
+        ? random.pick(["/", "/zookeeper", "relative", "/a/", "/never"])
+        : pickPlainPath(random);
       const mode = random.below(2);
       if (!this.#mayWatch(path, slot, mode === 0 ? "persistent" : "recursive")) continue;
       return make(OpCode.AddWatch, xid, pathNumberBody(path, mode), path, `addWatch ${path} mode ${mode}`);
@@ -434,7 +474,13 @@ export class Generator {
       [1, ["digest", "\u00e9:\u00fc"]],
       [1, ["ip", "whatever"]],
     ]);
-    return make(OpCode.Auth, random.percent(80) ? -4 : xid, authBody(scheme, bytesOf(auth)), null, `auth ${scheme} ${auth}`);
+    return make(
+      OpCode.Auth,
+      random.percent(80) ? -4 : xid,
+      authBody(scheme, bytesOf(auth)),
+      null,
+      `auth ${scheme} ${auth}`,
+    );
   }
 
   /** Limits and statistics of a quota, always well formed: server-semantics 7. */
@@ -447,7 +493,9 @@ export class Generator {
     const limits = `${at}/zookeeper_limits`;
     const stats = `${at}/zookeeper_stats`;
     const numbers = `count=${random.below(12) - 1},bytes=${random.below(400) - 1}`;
-    const hard = random.percent(60) ? `=;byteHardLimit=${random.below(500) - 1};countHardLimit=${random.below(15) - 1}` : "";
+    const hard = random.percent(60)
+      ? `=;byteHardLimit=${random.below(500) - 1};countHardLimit=${random.below(15) - 1}`
+      : "";
     switch (random.below(12)) {
       case 0:
       case 1:
@@ -457,14 +505,26 @@ export class Generator {
       }
       case 3:
       case 4:
-        return make(OpCode.Create2, xid, createBody(limits, bytesOf(numbers + hard)), limits, `create2 ${limits} ${numbers}${hard}`);
+        return make(
+          OpCode.Create2,
+          xid,
+          createBody(limits, bytesOf(numbers + hard)),
+          limits,
+          `create2 ${limits} ${numbers}${hard}`,
+        );
       case 5:
       case 6: {
         const text = "count=0,bytes=0";
         return make(OpCode.Create, xid, createBody(stats, bytesOf(text)), stats, `create ${stats} ${text}`);
       }
       case 7:
-        return make(OpCode.SetData, xid, setDataBody(limits, bytesOf(numbers + hard), -1), limits, `setData ${limits} ${numbers}${hard}`);
+        return make(
+          OpCode.SetData,
+          xid,
+          setDataBody(limits, bytesOf(numbers + hard), -1),
+          limits,
+          `setData ${limits} ${numbers}${hard}`,
+        );
       case 8: {
         const path = random.pick([limits, stats, at]);
         return make(OpCode.Delete, xid, pathNumberBody(path, -1), path, `delete ${path}`);
@@ -479,7 +539,29 @@ export class Generator {
  * Operations that a random body cannot turn into something 3.8.0 does not survive.
  * DIVERGENCES "a malformed reconfig": 16 is left out.
  */
-const garbageOps: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 14, 15, 17, 18, 19, 22, 101, 103, 104, 105, 106];
+const garbageOps: readonly number[] = [
+  1,
+  2,
+  3,
+  4,
+  5,
+  6,
+  7,
+  8,
+  9,
+  12,
+  14,
+  15,
+  17,
+  18,
+  19,
+  22,
+  101,
+  103,
+  104,
+  105,
+  106,
+];
 
 /** DIVERGENCES "a malformed reconfig", "a malformed auth or sasl packet". */
 const undamaged: readonly number[] = [OpCode.Auth, OpCode.Sasl, OpCode.Reconfig];
@@ -529,5 +611,7 @@ function make(op: number, xid: number, body: Bytes, path: string | null, text: s
 
 function showPath(path: LoosePath): string {
   if (path === null) return "null";
-  return typeof path === "string" ? JSON.stringify(path).slice(1, -1) : `bytes ${[...path].map((b) => b.toString(16)).join(" ")}`;
+  return typeof path === "string"
+    ? JSON.stringify(path).slice(1, -1)
+    : `bytes ${[...path].map((b) => b.toString(16)).join(" ")}`;
 }

@@ -24,7 +24,9 @@ function settingsOf(quotaEnforced: boolean): Record<string, string | number | bo
   };
 }
 
-export type RightServer = { readonly kind: "zoolet"; readonly runtime: RuntimeName } | { readonly kind: "apache" };
+export type RightServer = { readonly kind: "zoolet"; readonly runtime: RuntimeName } | {
+  readonly kind: "apache";
+};
 
 export interface PairRun extends RunOptions {
   readonly seed: number;
@@ -63,7 +65,11 @@ export async function runPair(run: PairRun): Promise<PairResult> {
     // Our first look for empty containers comes with the first tick; let it see an empty tree.
     if (run.right.kind === "zoolet") await sleep(1200);
     const leftSide = new Side("apache", left.port, slotCount);
-    const rightSide = new Side(run.right.kind === "apache" ? "second apache" : right.name, right.port, slotCount);
+    const rightSide = new Side(
+      run.right.kind === "apache" ? "second apache" : right.name,
+      right.port,
+      slotCount,
+    );
     sides.push(leftSide, rightSide);
     if (run.tamper !== undefined) rightSide.tamper = run.tamper;
     const driver = new Driver(leftSide, rightSide, new Random(run.seed));
@@ -72,7 +78,9 @@ export async function runPair(run: PairRun): Promise<PairResult> {
       result = await driver.run(run);
     } catch (error) {
       const told = running.map((server) => `${server.name}: ${server.child.describe()}`).join("\n\n");
-      throw new Error(`Seed ${run.seed} ended in the middle.\n${driver.history()}\n\n${told}`, { cause: error });
+      throw new Error(`Seed ${run.seed} ended in the middle.\n${driver.history()}\n\n${told}`, {
+        cause: error,
+      });
     }
     return { ...result, outcomes: leftSide.facts.outcomes, rightOutput: right.child.describe() };
   } finally {

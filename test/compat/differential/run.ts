@@ -42,7 +42,9 @@ const result = await runPair({
   quotaEnforced: values.quota,
   differencesMax: Number(values.differences),
   untilMs: Number(values.minutes) * 60_000,
-  right: values.against === "apache" ? { kind: "apache" } : { kind: "zoolet", runtime: values.runtime === "deno" ? "deno" : "bun" },
+  right: values.against === "apache"
+    ? { kind: "apache" }
+    : { kind: "zoolet", runtime: values.runtime === "deno" ? "deno" : "bun" },
   ...(logFile === null ? {} : { log: (line: string) => void writeSync(logFile, `${line}\n`) }),
   progress: (requests) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${requests} requests`);
@@ -51,7 +53,9 @@ const result = await runPair({
 if (values.outcomes) {
   for (const [key, count] of [...result.outcomes].sort()) console.log(`${String(count).padStart(7)} ${key}`);
 }
-for (const difference of result.differences) console.log(`DIFFERENCE at step ${difference.step}, ${difference.text}\n`);
+for (const difference of result.differences) {
+  console.log(`DIFFERENCE at step ${difference.step}, ${difference.text}\n`);
+}
 if (result.differences.length > 0 && result.rightOutput.startsWith("exit")) console.log(result.rightOutput);
 const seconds = (performance.now() - begun) / 1000;
 console.log(

@@ -5,7 +5,7 @@
  * so a frame that is no watch event belongs to the oldest request without a reply.
  */
 import { OpCode } from "../../../src/core/wire/opcodes.ts";
-import { type ConnectOptions, connectFrame, noBody, requestFrame } from "../../support/bodies.ts";
+import { connectFrame, type ConnectOptions, noBody, requestFrame } from "../../support/bodies.ts";
 import { decodeConnectReply } from "../../support/wire_session.ts";
 import { WireConnection } from "../../support/wire_connection.ts";
 import { connectLine, eventLine, Facts, replyLine } from "./canonical.ts";
@@ -33,7 +33,13 @@ export class Side {
     this.#port = port;
     this.#replyMsMax = replyMsMax;
     for (let i = 0; i < slots; i++) {
-      this.#slots.push({ connection: null, sessionId: 0n, password: new Uint8Array(16), expected: [], lines: [] });
+      this.#slots.push({
+        connection: null,
+        sessionId: 0n,
+        password: new Uint8Array(16),
+        expected: [],
+        lines: [],
+      });
     }
   }
 
@@ -87,7 +93,9 @@ export class Side {
     }
     const request = slot.expected.shift();
     slot.lines.push(
-      request === undefined ? `reply that nobody asked for` : this.tamper(replyLine(request, frame, this.facts)),
+      request === undefined
+        ? `reply that nobody asked for`
+        : this.tamper(replyLine(request, frame, this.facts)),
     );
   }
 
@@ -145,7 +153,9 @@ export class Side {
   async barrier(): Promise<void> {
     const ping: Request = { op: OpCode.Ping, xid: -2, body: noBody, path: null, subs: null, text: "ping" };
     await Promise.all(
-      this.#slots.map((slot, index) => slot.connection !== null && !slot.connection.closed ? this.ask(index, [ping]) : undefined),
+      this.#slots.map((slot, index) =>
+        slot.connection !== null && !slot.connection.closed ? this.ask(index, [ping]) : undefined
+      ),
     );
   }
 

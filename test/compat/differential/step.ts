@@ -33,8 +33,18 @@ export type Step =
   /** All frames in one write; compared when every one has its reply or the connection is closed. */
   | { readonly kind: "requests"; readonly slot: number; readonly requests: readonly Request[] }
   /** closeSession, the end of the connection, a new session in the same slot. */
-  | { readonly kind: "renew"; readonly slot: number; readonly timeoutMs: number; readonly passwordSent: boolean }
-  | { readonly kind: "reattach"; readonly slot: number; readonly variant: ReattachVariant; readonly timeoutMs: number }
+  | {
+    readonly kind: "renew";
+    readonly slot: number;
+    readonly timeoutMs: number;
+    readonly passwordSent: boolean;
+  }
+  | {
+    readonly kind: "reattach";
+    readonly slot: number;
+    readonly variant: ReattachVariant;
+    readonly timeoutMs: number;
+  }
   /** Bytes that are no frame, or no request: both must close the connection without a word. */
   | { readonly kind: "raw"; readonly slot: number; readonly bytes: Bytes; readonly text: string };
 

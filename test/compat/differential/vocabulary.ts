@@ -21,18 +21,67 @@ export const plainPaths: readonly string[] = [
   ...names.flatMap((x) => names.slice(0, 2).flatMap((y) => names.slice(0, 2).map((z) => `/${x}/${y}/${z}`))),
 ];
 
-const reservedPaths = ["/", "/", "/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota", "/zookeeper/foo"];
+const reservedPaths = [
+  "/",
+  "/",
+  "/",
+  "/zookeeper",
+  "/zookeeper/config",
+  "/zookeeper/quota",
+  "/zookeeper/foo",
+];
 
 /** What no znode may be called, at least for a write, and a few odd names that are fine. server-semantics 2.1. */
 export const oddPaths: readonly LoosePath[] = [
-  "", "a", "a/b", "/a/", "/a/b/", "//", "/a//b", "/a/.", "/a/..", "/a/./b", "/a/../b", "/.", "/..", "/...", "/.x",
-  "/a/...", "/\u0000", "/a\u0000b", "/a\u0001", "/a\u001f", "/a\u007f", "/a\u009f", "/a\u00a0", "/\u00e9", "/\u65e5\u672c",
-  "/\ue000", "/\uf8ff", "/\uf900", "/\uffef", "/\ufff0", "/\ufffd", "/\uffff", "/\u{1f600}", null,
-  new Uint8Array([0x2f, 0xff]), new Uint8Array([0x2f, 0xc0, 0x80]), new Uint8Array([0x2f, 0xed, 0xa0, 0x80]),
-  "/ ", "/a b", "/a\n", "/missing/x", "/a/b/a/deep/er",
+  "",
+  "a",
+  "a/b",
+  "/a/",
+  "/a/b/",
+  "//",
+  "/a//b",
+  "/a/.",
+  "/a/..",
+  "/a/./b",
+  "/a/../b",
+  "/.",
+  "/..",
+  "/...",
+  "/.x",
+  "/a/...",
+  "/\u0000",
+  "/a\u0000b",
+  "/a\u0001",
+  "/a\u001f",
+  "/a\u007f",
+  "/a\u009f",
+  "/a\u00a0",
+  "/\u00e9",
+  "/\u65e5\u672c",
+  "/\ue000",
+  "/\uf8ff",
+  "/\uf900",
+  "/\uffef",
+  "/\ufff0",
+  "/\ufffd",
+  "/\uffff",
+  "/\u{1f600}",
+  null,
+  new Uint8Array([0x2f, 0xff]),
+  new Uint8Array([0x2f, 0xc0, 0x80]),
+  new Uint8Array([0x2f, 0xed, 0xa0, 0x80]),
+  "/ ",
+  "/a b",
+  "/a\n",
+  "/missing/x",
+  "/a/b/a/deep/er",
 ];
 
-export function pickPath(random: Random, sequential: readonly string[], alive: ReadonlySet<string>): LoosePath {
+export function pickPath(
+  random: Random,
+  sequential: readonly string[],
+  alive: ReadonlySet<string>,
+): LoosePath {
   const at = random.below(100);
   if (at < 5) return random.pick(oddPaths);
   if (at < 10) return random.pick(reservedPaths);
