@@ -44,8 +44,6 @@ export interface LineOwner {
   countBytes(received: number, sent: number): void;
 }
 
-const wordBytesHeadMin = 4;
-
 /** Addresses to how many lines they have; shared by the plain and the TLS port. */
 export class LineCounts {
   readonly byAddress = new Map<string, number>();
@@ -78,6 +76,8 @@ export class ClientLine implements TcpHandler {
   #word = false;
   #gone = false;
   #ending = false;
+  /** When a tick first found that nothing more is to come from us. */
+  #overMs: number | null = null;
   /** A frame that is not whole yet: `#partial[0, #partialLength)` of `#partialWhole` bytes. */
   #partial: Uint8Array | null = null;
   #partialLength = 0;
@@ -109,6 +109,17 @@ export class ClientLine implements TcpHandler {
     return this.#held !== null;
   }
 
+  /**
+   * Asked at each tick. A line that never said anything, or that we are through with and that the
+   * other side does not hang up, is not kept for ever.
+   */
+  isOverdue(nowMs: number, msMax: number): boolean {
+    if (!this.#spoke) return nowMs - this.acceptedMs >= msMax;
+    if (!this.#word && !this.#ending) return false;
+    this.#overMs ??= nowMs;
+    return nowMs - this.#overMs >= msMax;
+  }
+
   // ------------------------------------------------------------------------------------ arrivals
 
   data(bytes: Uint8Array): void {
@@ -132,7 +143,9 @@ export class ClientLine implements TcpHandler {
       if (!this.#owner.mayRead(this)) return this.#hold(at === 0 ? bytes : bytes.subarray(at));
       if (length - at < 4) return this.#keep(bytes, at, 4);
       const size = lengthAt(bytes, at);
-      if (!this.#spoke && this.#isWord(bytes, at)) return;
+      const wordBytes = this.#wordBytes(bytes, at);
+      if (wordBytes > length - at) return this.#keep(bytes, at, wordBytes);
+      if (wordBytes > 0) return this.#answer(bytes.slice(at, at + wordBytes));
       if (size < 0 || size > this.#owner.limits.frameBytesMax) return this.#refuseLength(size);
       if (length - at - 4 < size) return this.#keep(bytes, at, 4 + size);
       this.#give(bytes, at + 4, at + 4 + size);
@@ -150,14 +163,20 @@ export class ClientLine implements TcpHandler {
       if (this.#partialLength < this.#partialWhole) return at;
       const partial = this.#partial as Uint8Array;
       const whole = this.#partialWhole;
+      const wordBytes = this.#wordBytes(partial, 0);
+      if (wordBytes > whole) {
+        this.#partialWhole = wordBytes;
+        continue;
+      }
+      if (wordBytes > 0) {
+        this.#partial = null;
+        this.#answer(partial.slice(0, wordBytes));
+        return bytes.length;
+      }
       if (whole > 4) {
         this.#partial = null;
         this.#give(partial, 4, whole);
         return at;
-      }
-      if (!this.#spoke && this.#isWord(partial, 0)) {
-        this.#partial = null;
-        return bytes.length;
       }
       const size = lengthAt(partial, 0);
       if (size < 0 || size > this.#owner.limits.frameBytesMax) {
@@ -217,21 +236,22 @@ export class ClientLine implements TcpHandler {
 
   // --------------------------------------------------------------------------------------- words
 
-  #isWord(bytes: Uint8Array, at: number): boolean {
-    const need = this.#owner.wordBytes(bytes.subarray(at, at + 4));
-    if (need === 0) return false;
+  /** Bytes of the word that begins here, or 0: a word is the first thing that is said, or none. */
+  #wordBytes(bytes: Uint8Array, at: number): number {
+    return this.#spoke ? 0 : this.#owner.wordBytes(bytes.subarray(at, at + 4));
+  }
+
+  #answer(asked: Uint8Array): void {
     this.#word = true;
     this.#spoke = true;
     // A word's line is a connection among the others that it tells of.
     this.connection = this.#owner.opened(this);
-    const asked = bytes.slice(at, Math.min(bytes.length, at + Math.max(need, wordBytesHeadMin)));
     const answer = this.#owner.answerWord(asked, this);
     if (answer.length > 0) {
       this.#owner.countBytes(0, answer.length);
       this.#socket.write(answer);
     }
     this.#socket.end();
-    return true;
   }
 
   // --------------------------------------------------------------------------------- back-pressure

@@ -171,8 +171,8 @@ export class Loop implements LineOwner {
     const monoMs = this.#clock.monotonicMs();
     this.#peer.step({ kind: "tick", wallMs: Math.floor(this.#clock.wallMs()), monoMs });
     for (const line of this.#lines) {
-      if (line.spoke || monoMs - line.acceptedMs < this.limits.sessionlessMsMax) continue;
-      this.count("sessionless");
+      if (!line.isOverdue(monoMs, this.limits.sessionlessMsMax)) continue;
+      if (!line.spoke) this.count("sessionless");
       line.destroy();
     }
     this.turn();
