@@ -69,7 +69,7 @@ export class Loader {
       );
       assert(
         loaded,
-        `row ${this.rowsLoaded + 1} of the tree table has its parent before it and is there once`,
+        `row ${this.rowsLoaded + 1} of the tree table has its parent before it`,
       );
       this.rowsLoaded++;
     }
