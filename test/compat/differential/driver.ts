@@ -9,7 +9,7 @@
 import { OpCode, WatcherType } from "../../../src/core/wire/opcodes.ts";
 import { pathNumberBody } from "../../support/bodies.ts";
 import type { Random } from "../../support/random.ts";
-import { Generator, type GeneratorOptions } from "./generator.ts";
+import { Generator } from "./generator.ts";
 import type { Side } from "./side.ts";
 import { type Request, type Step, stepText } from "./step.ts";
 import { slotCount, watchRule } from "./vocabulary.ts";
@@ -30,7 +30,8 @@ export interface RunResult {
   readonly differences: readonly Difference[];
 }
 
-export interface RunOptions extends GeneratorOptions {
+export interface RunOptions {
+  readonly quotaEnforced: boolean;
   readonly requests: number;
   readonly differencesMax: number;
   /** Ends the run early, in good order. */
@@ -68,7 +69,11 @@ export class Driver {
   async run(options: RunOptions): Promise<RunResult> {
     const until = performance.now() + options.untilMs;
     this.#log = options.log ?? (() => {});
-    const generator = new Generator(this.#random, this.#left.facts, options);
+    const generator = new Generator({
+      random: this.#random,
+      facts: this.#left.facts,
+      quotaEnforced: options.quotaEnforced,
+    });
     let requests = 0;
     for (let slot = 0; slot < slotCount; slot++) {
       await this.#both((side) => side.connect(slot, { readOnly: false, timeoutMs: 60_000 }, false));
