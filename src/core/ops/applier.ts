@@ -13,7 +13,7 @@ import { aclAllows, aclIdOpen, aclOpenBytes } from "../tree/acl.ts";
 import type { Overlay } from "../tree/overlay.ts";
 import { slashLast } from "../tree/path.ts";
 import type { Quotas } from "../tree/quota.ts";
-import { type StatStored, writeStatOf } from "../tree/stat.ts";
+import { statBlank, writeStatOf } from "../tree/stat.ts";
 import { I, type Tree } from "../tree/tree.ts";
 import type { WatchTable } from "../watch/table.ts";
 import { ErrorCode } from "../wire/errors.ts";
@@ -38,18 +38,7 @@ export interface Listeners {
   heard(number: number): void;
 }
 
-const stat: StatStored = {
-  czxid: 0,
-  mzxid: 0,
-  pzxid: 0,
-  ctime: 0,
-  mtime: 0,
-  version: 0,
-  cversion: 0,
-  aversion: 0,
-  ownerHi: 0,
-  ownerLo: 0,
-};
+const stat = statBlank();
 const slashBytes = new Uint8Array([0x2f]);
 
 export class Applier implements TxnVisitor {

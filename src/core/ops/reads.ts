@@ -8,7 +8,7 @@ import { textOf } from "../base/bytes.ts";
 import { replyBytesMax, replyBytesPause } from "../base/limits.ts";
 import { aclAllows, aclIdOpen, aclMasked } from "../tree/acl.ts";
 import { pathHasNul } from "../tree/path.ts";
-import { type StatStored, writeStatOf } from "../tree/stat.ts";
+import { statBlank, writeStatOf } from "../tree/stat.ts";
 import { I, type Tree } from "../tree/tree.ts";
 import type { Session } from "../session/table.ts";
 import { userOf } from "../session/auth.ts";
@@ -30,18 +30,7 @@ export interface ReadCaller {
   readonly session: Session | null;
 }
 
-const stat: StatStored = {
-  czxid: 0,
-  mzxid: 0,
-  pzxid: 0,
-  ctime: 0,
-  mtime: 0,
-  version: 0,
-  cversion: 0,
-  aversion: 0,
-  ownerHi: 0,
-  ownerLo: 0,
-};
+const stat = statBlank();
 
 /** An event that setWatches owes right away. */
 export type Emit = (type: EventType, bytes: Uint8Array, start: number, end: number) => void;

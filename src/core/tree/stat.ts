@@ -37,6 +37,22 @@ export interface StatStored {
   ownerLo: number;
 }
 
+/** A stat to be filled, for those who read many. */
+export function statBlank(): StatStored {
+  return {
+    czxid: 0,
+    mzxid: 0,
+    pzxid: 0,
+    ctime: 0,
+    mtime: 0,
+    version: 0,
+    cversion: 0,
+    aversion: 0,
+    ownerHi: 0,
+    ownerLo: 0,
+  };
+}
+
 /** Writes the 68 bytes that a client sees. */
 export function writeStatOf(writer: Writer, stat: StatStored, dataLength: number, children: number): void {
   const at = writer.room(statBytes);

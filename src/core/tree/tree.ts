@@ -18,7 +18,7 @@ import { Rows } from "../base/rows.ts";
 import { Slab } from "../base/slab.ts";
 import { sessionHi, type SessionId, sessionIdOf, sessionLo } from "../base/zxid.ts";
 import { aclIdOpen, aclReadBytes, AclTable } from "./acl.ts";
-import { crcStat, DigestSum, OwnerKind, ownerKind, type StatStored } from "./stat.ts";
+import { crcStat, DigestSum, OwnerKind, ownerKind, statBlank, type StatStored } from "./stat.ts";
 
 // Doubles, counted from the start of the row.
 export const F = { czxid: 0, mzxid: 1, pzxid: 2, ctime: 3, mtime: 4 } as const;
@@ -646,15 +646,4 @@ export class Tree {
 
 const none: ReadonlySet<number> = new Set();
 
-const scratch: StatStored = {
-  czxid: 0,
-  mzxid: 0,
-  pzxid: 0,
-  ctime: 0,
-  mtime: 0,
-  version: 0,
-  cversion: 0,
-  aversion: 0,
-  ownerHi: 0,
-  ownerLo: 0,
-};
+const scratch = statBlank();
