@@ -137,6 +137,11 @@ export class WireSession {
     return within(limitMs, `request ${op}`, this.request(op, body));
   }
 
+  /** Its reply comes with an xid of its own, whatever was asked. client-protocol 3.2. */
+  ping(limitMs = 10_000): Promise<WireReply> {
+    return within(limitMs, "ping", this.request(11, noBody, -2));
+  }
+
   /** Ends the session with a closeSession request. */
   async close(limitMs = 5000): Promise<void> {
     if (!this.connection.closed) await this.ask(-11, noBody, limitMs);
