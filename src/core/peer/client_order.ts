@@ -6,12 +6,15 @@
  * Java, Python and Node clients match replies by position: nothing may overtake (client-protocol 3.4).
  */
 import { assert } from "../base/assert.ts";
+import type { Id } from "../wire/records.ts";
 
 export interface Waiting {
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
   readonly arrivedMs: number;
+  /** Who asked, as it was known then: an auth packet counts for what comes after it. */
+  readonly identities: readonly Id[];
   /** What its reply will be, about: so much is made at once when the write before it commits. */
   readonly replyBytes: number;
 }

@@ -303,7 +303,14 @@ export class Peer implements Listeners {
       case ConnectionState.Fresh:
         return this.#connect(connection, bytes, start, end);
       case ConnectionState.Opening:
-        connection.waitingToOpen.push({ bytes, start, end, arrivedMs: this.#monoMs, replyBytes: 0 });
+        connection.waitingToOpen.push({
+          bytes,
+          start,
+          end,
+          arrivedMs: this.#monoMs,
+          identities: connection.identities,
+          replyBytes: 0,
+        });
         return;
       default:
         // Closing or closed: what follows a closeSession is dropped.
@@ -471,6 +478,7 @@ export class Peer implements Listeners {
           start,
           end,
           arrivedMs: this.#monoMs,
+          identities: connection.identities,
           replyBytes: this.#reads.replyBytes(op, r),
         });
         this.outstanding++;
@@ -711,7 +719,10 @@ export class Peer implements Listeners {
       r.reset(waiting.bytes, waiting.start, waiting.end);
       const xid = r.i32();
       const op = r.i32();
+      const { identities } = connection;
+      connection.identities = waiting.identities;
       this.#read(connection, xid, op, r, waiting.arrivedMs);
+      connection.identities = identities;
       // The shell can send nothing in between; a thousand reads of a megabyte each are too much at once.
       if (connection.out.length > unsentBytesMax) {
         this.#refuse(

@@ -474,10 +474,10 @@ export class Model {
   }
 
   #read(client: ModelClient, entry: Entry): void {
-    const { xid, request } = entry;
+    const { xid } = entry;
     const header = { xid, zxid: this.zxid };
     try {
-      client.frames.push({ ...header, err: 0, ...this.#answer(client, request) });
+      client.frames.push({ ...header, err: 0, ...this.#answer(client, entry) });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       client.frames.push({ ...header, err: error.code });
@@ -490,15 +490,15 @@ export class Model {
     else modes.add(mode);
   }
 
-  #answer(client: ModelClient, request: Request): Frame {
+  #answer(client: ModelClient, { request, ids }: Entry): Frame {
     switch (request.kind) {
       case "read":
-        return this.#readOne(client, request.name, request.path, request.watch);
+        return this.#readOne(client, ids, request.name, request.path, request.watch);
       case "multiRead":
         return {
           results: request.parts.map(({ name, path }) => {
             try {
-              return { part: name, ...this.#readOne(client, name, path, false) };
+              return { part: name, ...this.#readOne(client, ids, name, path, false) };
             } catch (error) {
               if (!(error instanceof Refusal)) throw error;
               return { part: "error", code: error.code };
@@ -542,10 +542,16 @@ export class Model {
     }
   }
 
-  #readOne(client: ModelClient, name: ReadName, path: string, watch: boolean): Frame {
+  #readOne(
+    client: ModelClient,
+    ids: Entry["ids"],
+    name: ReadName,
+    path: string,
+    watch: boolean,
+  ): Frame {
     const readable = (perm: number): Node => {
       const node = this.#node(path);
-      if (!this.#allows(node.acls, perm, client.ids)) throw new Refusal(-102);
+      if (!this.#allows(node.acls, perm, ids)) throw new Refusal(-102);
       return node;
     };
     switch (name) {
@@ -570,7 +576,7 @@ export class Model {
       }
       case "getAcl": {
         const { acls } = readable(17);
-        const shown = this.#allows(acls, 16, client.ids)
+        const shown = this.#allows(acls, 16, ids)
           ? acls
           : acls.map((one) => one.scheme === "digest" ? { ...one, id: `${one.id.split(":")[0]}:x` } : one);
         return { acls: shown, stat: this.stat(path) };
@@ -597,7 +603,7 @@ export class Model {
         return {};
       case "whoAmI":
         return {
-          ids: client.ids.map(({ scheme, id }) => [scheme, scheme === "digest" ? id.split(":")[0] : id]),
+          ids: ids.map(({ scheme, id }) => [scheme, scheme === "digest" ? id.split(":")[0] : id]),
         };
     }
   }
