@@ -61,6 +61,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     enforceAuthSchemes: settings.enforceAuthSchemes,
     bornWallMs: clock.wallMs(),
     bornMonoMs: clock.monotonicMs(),
+    hashSeed: runtime.process.randomU32(),
   });
 
   storage.onFailure = (error) => onFatal(error.message);

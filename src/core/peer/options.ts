@@ -18,4 +18,6 @@ export interface PeerOptions {
   /** When this peer was born: ids of its sessions begin with it. */
   readonly bornWallMs: number;
   readonly bornMonoMs: number;
+  /** 32 bits of chance: clients can't tell which names share a bucket. Nothing that is answered depends on it. */
+  readonly hashSeed: number;
 }

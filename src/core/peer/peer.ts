@@ -46,8 +46,8 @@ const clockGapMsMin = 3000;
 export class Peer implements Listeners {
   readonly tree: Tree;
   readonly sessions: SessionTable;
-  readonly dataWatches = new WatchTable();
-  readonly childWatches = new WatchTable();
+  readonly dataWatches: WatchTable;
+  readonly childWatches: WatchTable;
   readonly quotas: Quotas;
   readonly applier: Applier;
   readonly counters = new PeerCounters();
@@ -78,7 +78,10 @@ export class Peer implements Listeners {
 
   constructor(options: PeerOptions) {
     this.options = options;
-    this.tree = new Tree({ digestEnabled: options.digestEnabled });
+    const { hashSeed } = options;
+    this.tree = new Tree({ digestEnabled: options.digestEnabled, hashSeed });
+    this.dataWatches = new WatchTable(hashSeed);
+    this.childWatches = new WatchTable(hashSeed);
     this.sessions = new SessionTable(options.tickMs);
     this.quotas = new Quotas(this.tree, { enforce: options.judge.enforceQuota });
     this.#overlay = new Overlay(this.tree);

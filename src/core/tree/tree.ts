@@ -59,8 +59,9 @@ export const rootRow = 1;
 
 const zookeeperName = bytesOf("zookeeper");
 
-function hashName(parent: number, bytes: Uint8Array, start: number, end: number): number {
-  let h = Math.imul(parent, 0x9e3779b1) ^ 0x811c9dc5;
+/** Without the seed, names could be chosen that all fall into one bucket. */
+function hashName(seed: number, parent: number, bytes: Uint8Array, start: number, end: number): number {
+  let h = Math.imul(parent, 0x9e3779b1) ^ seed;
   for (let i = start; i < end; i++) h = Math.imul(h ^ (bytes[i] as number), 0x01000193);
   h ^= h >>> 15;
   return Math.imul(h, 0x2c1b3c6d) ^ (h >>> 12);
@@ -87,11 +88,13 @@ export class Tree {
     length: -1,
     row: 0,
   };
+  readonly #hashSeed: number;
   #buckets = new Int32Array(1024);
   #hashed = 0;
 
-  constructor(options: { digestEnabled: boolean }) {
+  constructor(options: { digestEnabled: boolean; hashSeed?: number }) {
     this.digestEnabled = options.digestEnabled;
+    this.#hashSeed = (options.hashSeed ?? 0) ^ 0x811c9dc5;
     const root = this.rows.alloc();
     assert(root === rootRow, "the root is row 1");
     const chunk = this.rows.chunk(root);
@@ -158,7 +161,7 @@ export class Tree {
 
   /** The child of a row by name, live or reserved, or 0. */
   child(parent: number, bytes: Uint8Array, start: number, end: number): number {
-    const hash = hashName(parent, bytes, start, end);
+    const hash = hashName(this.#hashSeed, parent, bytes, start, end);
     const length = end - start;
     let row = this.#buckets[hash & (this.#buckets.length - 1)] as number;
     while (row !== 0) {
@@ -252,7 +255,7 @@ export class Tree {
     const row = this.rows.alloc();
     const chunk = this.rows.chunk(row);
     const at = this.rows.at(row);
-    const hash = hashName(parent, bytes, start, end);
+    const hash = hashName(this.#hashSeed, parent, bytes, start, end);
     chunk[at + I.parent] = parent;
     chunk[at + I.hash] = hash;
     chunk[at + I.name] = this.slab.put(bytes, start, end);

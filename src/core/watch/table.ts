@@ -31,7 +31,6 @@ const W = {
 
 const slash = 0x2f;
 
-const hashStart = 0x811c9dc5;
 const hashPrime = 0x01000193;
 
 function hashEnd(state: number): number {
@@ -39,8 +38,8 @@ function hashEnd(state: number): number {
   return Math.imul(h, 0x2c1b3c6d) ^ (h >>> 12);
 }
 
-function hashPath(bytes: Uint8Array, start: number, end: number): number {
-  let h = hashStart;
+function hashPath(seed: number, bytes: Uint8Array, start: number, end: number): number {
+  let h = seed;
   for (let i = start; i < end; i++) h = Math.imul(h ^ (bytes[i] as number), hashPrime);
   return hashEnd(h);
 }
@@ -59,6 +58,13 @@ export class WatchTable {
   /** First watch of each connection, by its number. */
   readonly #firstOf: number[] = [];
   #recursive = 0;
+
+  readonly #hashSeed: number;
+
+  /** The seed keeps strangers from choosing paths that all fall into one bucket. */
+  constructor(hashSeed = 0) {
+    this.#hashSeed = hashSeed ^ 0x811c9dc5;
+  }
 
   /** Connections that the last `fire` found, `hitCount` of them. */
   hits = new Int32Array(64);
@@ -141,7 +147,7 @@ export class WatchTable {
   /** From the root down, so that the hash of each ancestor is met on the way: one pass, however deep. */
   #fireAncestors(bytes: Uint8Array, start: number, end: number): void {
     if (end - start <= 1) return;
-    let h = hashStart;
+    let h = this.#hashSeed;
     for (let i = start; i < end; i++) {
       const byte = bytes[i] as number;
       if (byte === slash && i > start) this.#fireRecursive(hashEnd(h), bytes, start, i);
@@ -217,7 +223,7 @@ export class WatchTable {
   // ---------------------------------------------------------------------------------------- rows
 
   #pathRow(bytes: Uint8Array, start: number, end: number): number {
-    return this.#rowOf(hashPath(bytes, start, end), bytes, start, end);
+    return this.#rowOf(hashPath(this.#hashSeed, bytes, start, end), bytes, start, end);
   }
 
   #rowOf(hash: number, bytes: Uint8Array, start: number, end: number): number {
@@ -249,7 +255,7 @@ export class WatchTable {
     const row = this.#paths.alloc();
     const chunk = this.#paths.chunk(row);
     const at = this.#paths.at(row);
-    const hash = hashPath(bytes, start, end);
+    const hash = hashPath(this.#hashSeed, bytes, start, end);
     chunk[at + P.path] = this.#slab.put(bytes, start, end);
     chunk[at + P.length] = end - start;
     chunk[at + P.hash] = hash;

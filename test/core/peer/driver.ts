@@ -34,6 +34,7 @@ export function peerOptions(options: DriverOptions = {}): PeerOptions {
     enforceAuthSchemes: [],
     bornWallMs,
     bornMonoMs,
+    hashSeed: 0,
     ...options,
     judge: {
       extendedTypes: true,

@@ -141,6 +141,7 @@ test("a log, rows, or rows and the log behind them make the same peer", () => {
   for (let seed = 1; seed <= 8; seed++) {
     const { driver, snapshots } = live(seed);
     same(Driver.from(driver.log, driver.peer.zxid).peer, driver.peer);
+    same(Driver.from(driver.log, driver.peer.zxid, { hashSeed: 0xdead_beef }).peer, driver.peer);
     for (const { zxid, rows, batches, sessions } of snapshots) {
       // Also with batches again that the rows hold already.
       for (const from of [batches, Math.max(0, batches - 7), 0]) {
