@@ -103,6 +103,7 @@ export class Applier implements TxnVisitor {
   ): number {
     this.#reply = reply;
     this.#zxid = zxid;
+    this.#quotas.zxidApplied = zxid;
     this.#inMulti = type === OpCode.Multi;
     this.sessionClosedLast = 0n;
     const failed = type === OpCode.Multi && this.#multiFailed(bytes, start, end);

@@ -605,6 +605,7 @@ export class Peer implements Listeners {
     judge.txn = txn;
     judge.zxid = zxid;
     judge.zxidApplied = this.applier.zxid;
+    this.quotas.zxidProposed = zxid;
     judge.timeMs = this.#wallMs;
     judge.session = session;
     judge.identities = connection?.identities ?? [];

@@ -44,11 +44,19 @@ interface Use {
   bytes: number;
 }
 
+/** What is proposed for a path and not applied; proposals up to `zxidFrom` came before the mark. */
+interface Mark extends Use {
+  readonly zxidFrom: number;
+}
+
 export class Quotas {
   readonly #tree: Tree;
   readonly #enforce: boolean;
   /** Paths with a limits znode, to what is proposed for them but not applied. */
-  readonly #marked = new Map<string, Use>();
+  readonly #marked = new Map<string, Mark>();
+  /** The last proposal, and the txn being applied. */
+  zxidProposed = 0;
+  zxidApplied = 0;
   /** No mark is longer. */
   #markLengthMax = 0;
   #undo: { use: Use; count: number; bytes: number }[] | null = null;
@@ -130,8 +138,10 @@ export class Quotas {
     if (this.#marked.size === 0) return;
     for (const path of this.#marksOf(bytes, start, end)) {
       const proposed = must(this.#marked.get(path), "a mark has its use");
-      proposed.count -= count;
-      proposed.bytes -= size;
+      if (this.zxidApplied > proposed.zxidFrom) {
+        proposed.count -= count;
+        proposed.bytes -= size;
+      }
       const used = this.useOf(path);
       if (used !== null) this.#writeUse(path, used.count + count, used.bytes + size);
     }
@@ -146,7 +156,8 @@ export class Quotas {
     if (subject === "") return;
     const name = path.slice(cut + 1);
     if (name === limitsName) {
-      this.#marked.set(subject, this.#marked.get(subject) ?? { count: 0, bytes: 0 });
+      const fresh: Mark = { count: 0, bytes: 0, zxidFrom: this.zxidProposed };
+      this.#marked.set(subject, this.#marked.get(subject) ?? fresh);
       this.#markLengthMax = Math.max(this.#markLengthMax, subject.length);
     } else if (name === statsName) this.#recount(subject);
   }

@@ -113,6 +113,27 @@ test("what is pending counts: neither a pipeline nor a multi gets past a hard li
   assert.equal(use(driver, "/q"), "count=3,bytes=0");
 });
 
+test("proposals from before a quota was there are not taken off what is proposed since", () => {
+  const driver = new Driver(enforced);
+  const line = driver.connect();
+  for (const path of ["/q", "/zookeeper/quota/q"]) ask(line, path);
+  const send = (path: string, data = "") =>
+    line.send(OpCode.Create, (w) => writeCreateRequest(w, path, bytesOf(data), aclOpen, 0));
+  send("/zookeeper/quota/q/zookeeper_limits", "count=-1,bytes=-1=;countHardLimit=5");
+  send("/zookeeper/quota/q/zookeeper_stats");
+  for (let i = 0; i < 3; i++) send(`/q/before${i}`);
+  driver.append();
+  // Something is always in flight from here on.
+  send("/busy");
+  driver.durable();
+  line.take();
+  for (let i = 0; i < 3; i++) send(`/q/after${i}`);
+  driver.settle();
+  const codes = line.take().map((frame) => readReplyHeader(new Reader(frame)).err);
+  assert.deepEqual(codes, [0, 0, ErrorCode.QuotaExceeded, ErrorCode.QuotaExceeded]);
+  assert.equal(use(driver, "/q"), "count=5,bytes=0");
+});
+
 test("an outer quota counts what is below an inner one", () => {
   const driver = new Driver(enforced);
   const line = driver.connect();
