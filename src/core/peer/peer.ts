@@ -11,7 +11,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import { identitiesMax, identityBytesMax, requestHeaderBytes, unsentBytesMax } from "../base/limits.ts";
 import { sessionHex, type SessionId, sessionIdOf, type Zxid, zxidHex, zxidNext } from "../base/zxid.ts";
-import { Applier, type Listener, type Listeners, writeEvent } from "../ops/applier.ts";
+import { Applier, writeEvent } from "../ops/applier.ts";
 import { beginFrame, endFrame, failFrame, headerFrame } from "../ops/frames.ts";
 import { Judge } from "../ops/judge.ts";
 import { prepare } from "../ops/table.ts";
@@ -29,7 +29,8 @@ import { Reader } from "../wire/reader.ts";
 import { digestVersion, txnHeaderAt, txnHeaderBytes } from "../wire/txns.ts";
 import { Writer } from "../wire/writer.ts";
 import { type AppendBatch, Ledger } from "../zab/ledger.ts";
-import { Connection, ConnectionState } from "./connection.ts";
+import { type Connection, ConnectionState } from "./connection.ts";
+import { ConnectionTable } from "./connection_table.ts";
 import type { PeerEvent } from "./events.ts";
 import { Loader } from "./loader.ts";
 import { Outbox } from "./outbox.ts";
@@ -43,7 +44,7 @@ export type { PeerOptions };
 /** A gap between ticks shorter than this is no gap. */
 const clockGapMsMin = 3000;
 
-export class Peer implements Listeners {
+export class Peer {
   readonly tree: Tree;
   readonly sessions: SessionTable;
   readonly dataWatches: WatchTable;
@@ -53,23 +54,16 @@ export class Peer implements Listeners {
   readonly counters = new PeerCounters();
   readonly outbox = new Outbox();
   readonly options: PeerOptions;
-  /** By number; 0 is nobody. */
-  readonly connections: (Connection | null)[] = [null];
-  connectionCount = 0;
 
+  readonly #table: ConnectionTable;
   readonly #overlay: Overlay;
   readonly #judge: Judge;
   readonly #reads: Reads;
   readonly #reaper: Reaper;
   readonly #reader = new Reader();
   readonly #body = new Writer(1024);
-  readonly #numbersFree: number[] = [];
   #ledger = new Ledger(0 as Zxid);
   #sessionNext: SessionId;
-  /** Requests without an answer, over all connections. */
-  outstanding = 0;
-  /** Bytes of the reads among them, which wait behind writes. */
-  waitingBytes = 0;
   #readsUntimed = 0;
   #wallMs: number;
   #monoMs: number;
@@ -82,6 +76,7 @@ export class Peer implements Listeners {
     this.tree = new Tree({ digestEnabled: options.digestEnabled, hashSeed });
     this.dataWatches = new WatchTable(hashSeed);
     this.childWatches = new WatchTable(hashSeed);
+    this.#table = new ConnectionTable(this.outbox, this.counters, [this.dataWatches, this.childWatches]);
     this.sessions = new SessionTable(options.tickMs);
     this.quotas = new Quotas(this.tree, { enforce: options.judge.enforceQuota });
     this.#overlay = new Overlay(this.tree);
@@ -97,7 +92,7 @@ export class Peer implements Listeners {
       sessions: this.sessions,
       data: this.dataWatches,
       child: this.childWatches,
-      listeners: this,
+      listeners: this.#table,
       skipAcl: options.judge.skipAcl,
     });
     this.#sessionNext = sessionIdFirst(options.serverId, options.bornWallMs);
@@ -175,50 +170,26 @@ export class Peer implements Listeners {
 
   /** A client's line is there. `address` is as Java would write it. */
   open(address: string, port: number, secure: boolean, monoMs: number): Connection {
-    const number = this.#numbersFree.pop() ?? this.connections.length;
-    const connection = new Connection(number, address, port, secure);
-    connection.establishedMs = monoMs;
-    this.connections[number] = connection;
-    this.connectionCount++;
-    return connection;
+    return this.#table.open(address, port, secure, monoMs);
   }
 
-  listener(number: number): Listener | null {
-    return this.connections[number] ?? null;
+  /** By number; 0 is nobody. */
+  get connections(): readonly (Connection | null)[] {
+    return this.#table.list;
   }
 
-  heard(number: number): void {
-    const connection = this.connections[number];
-    if (connection === null || connection === undefined) return;
-    this.counters.packetsSent++;
-    if (!connection.dirty) this.outbox.touch(connection);
+  get connectionCount(): number {
+    return this.#table.count;
   }
 
-  /** Asks the shell to send what is there and then to close. The session lives on. */
-  #close(connection: Connection): void {
-    if (connection.state === ConnectionState.Closed) return;
-    this.#forget(connection);
-    this.outbox.closing.push(connection);
+  /** Requests without an answer, over all connections. */
+  get outstanding(): number {
+    return this.#table.outstanding;
   }
 
-  #forget(connection: Connection): void {
-    connection.state = ConnectionState.Closed;
-    this.dataWatches.removeConnection(connection.number);
-    this.childWatches.removeConnection(connection.number);
-    const { session } = connection;
-    if (session !== null && session.connection === connection.number) session.connection = 0;
-    this.connectionCount--;
-    this.#dropWaiting(connection);
-    this.#recycleIfIdle(connection);
-  }
-
-  /** A number is given out again only when no txn in flight names it. */
-  #recycleIfIdle(connection: Connection): void {
-    if (connection.state !== ConnectionState.Closed || connection.writesInFlight > 0) return;
-    if (this.connections[connection.number] !== connection) return;
-    assert(connection.order.empty, "a closed connection without writes has nothing waiting");
-    this.connections[connection.number] = null;
-    this.#numbersFree.push(connection.number);
+  /** Bytes of the reads among them, which wait behind writes. */
+  get waitingBytes(): number {
+    return this.#table.waitingBytes;
   }
 
   // --------------------------------------------------------------------------------------- step
@@ -237,7 +208,7 @@ export class Peer implements Listeners {
       case "clientClosed": {
         const connection = this.connections[event.connection];
         if (connection !== null && connection !== undefined && connection.state !== ConnectionState.Closed) {
-          this.#forget(connection);
+          this.#table.forget(connection);
         }
         break;
       }
@@ -323,7 +294,7 @@ export class Peer implements Listeners {
 
   #refuse(connection: Connection, event: string, message: string): void {
     this.outbox.note("warn", event, message, { client: `${connection.address}:${connection.port}` });
-    this.#close(connection);
+    this.#table.close(connection);
   }
 
   /** The ConnectRequest. client-protocol 2.2, with the password checked before anybody is disturbed. */
@@ -378,11 +349,11 @@ export class Peer implements Listeners {
         },
       );
       this.#welcome(connection, 0, null);
-      this.#close(connection);
+      this.#table.close(connection);
       return;
     }
     const before = this.connections[session.connection];
-    if (session.connection !== 0 && before !== null && before !== undefined) this.#close(before);
+    if (session.connection !== 0 && before !== null && before !== undefined) this.#table.close(before);
     session.timeoutMs = timeoutMs;
     this.#attach(connection, session);
   }
@@ -476,7 +447,7 @@ export class Peer implements Listeners {
       case OpCode.AddWatch:
       case OpCode.WhoAmI:
         if (connection.order.empty) return this.#read(connection, xid, op, r, this.#monoMs);
-        connection.order.pushWaiting({
+        this.#table.pushWaiting(connection, {
           bytes,
           start,
           end,
@@ -484,8 +455,6 @@ export class Peer implements Listeners {
           identities: connection.identities,
           replyBytes: this.#reads.replyBytes(op, r),
         });
-        this.outstanding++;
-        this.waitingBytes += end - start;
         return;
       default:
         // Also what no client may ask: check alone, createSession, deleteContainer (client-protocol 4.7).
@@ -632,11 +601,7 @@ export class Peer implements Listeners {
     txn.i32(type);
     txn.length = length;
     ledger.propose(zxid, at, connection?.number ?? 0, this.#monoMs);
-    if (connection !== null) {
-      connection.order.pushWrite();
-      connection.writesInFlight++;
-      this.outstanding++;
-    }
+    if (connection !== null) this.#table.pushWrite(connection);
   }
 
   /** One committed txn: applied, and answered to whoever asked here. */
@@ -654,36 +619,13 @@ export class Peer implements Listeners {
     const code = this.applier.apply(bytes, start, end, type, zxid, connection === null ? null : body);
     this.counters.commits++;
     this.counters.append.record(this.#monoMs - arrivedMs);
-    if (connection !== null) this.#writeDone(connection);
+    if (connection !== null) this.#table.writeDone(connection);
     if (type === OpCode.CreateSession) this.#sessionCreated(connection, sessionHi, sessionLo);
     else if (type === OpCode.CloseSession) {
       this.#sessionClosed(connection, sessionHi, sessionLo, zxid, cxid, arrivedMs);
     } else if (connection !== null) this.#reply(connection, cxid, zxid, code, body, arrivedMs);
     if (type !== OpCode.Error) this.applier.checkDigest(bytes, end);
   };
-
-  /** One write of this connection is no longer in flight. */
-  #writeDone(connection: Connection): void {
-    connection.order.shiftWrite();
-    connection.writesInFlight--;
-    this.outstanding--;
-    if (connection.state !== ConnectionState.Closed) return;
-    this.#dropWaiting(connection);
-    this.#recycleIfIdle(connection);
-  }
-
-  /** Waiting reads that have nobody left to answer to. */
-  #dropWaiting(connection: Connection): void {
-    connection.waitingToOpen = [];
-    for (
-      let waiting = connection.order.shiftWaiting();
-      waiting !== null;
-      waiting = connection.order.shiftWaiting()
-    ) {
-      this.outstanding--;
-      this.waitingBytes -= waiting.end - waiting.start;
-    }
-  }
 
   #reply(
     connection: Connection,
@@ -712,13 +654,12 @@ export class Peer implements Listeners {
 
   /** Reads that waited for the write just answered, up to the next write. */
   #readsBehind(connection: Connection): void {
+    const table = this.#table;
     for (
-      let waiting = connection.order.shiftWaiting();
+      let waiting = table.shiftWaiting(connection);
       waiting !== null;
-      waiting = connection.order.shiftWaiting()
+      waiting = table.shiftWaiting(connection)
     ) {
-      this.outstanding--;
-      this.waitingBytes -= waiting.end - waiting.start;
       const r = this.#reader;
       r.reset(waiting.bytes, waiting.start, waiting.end);
       const xid = r.i32();
@@ -761,11 +702,11 @@ export class Peer implements Listeners {
     this.applier.finishSessionClose(hi, lo, zxid);
     if (asker !== null) {
       this.#reply(asker, cxid, zxid, ErrorCode.Ok, this.#body, arrivedMs);
-      this.#close(asker);
+      this.#table.close(asker);
     }
     const holder = session === undefined || session.connection === 0
       ? null
       : this.connections[session.connection];
-    if (holder !== null && holder !== undefined) this.#close(holder);
+    if (holder !== null && holder !== undefined) this.#table.close(holder);
   }
 }

@@ -1,0 +1,128 @@
+/**
+ * Connection table: who is connected, by number, and how much they are owed.
+ *
+ * A number is small and is used again, because watches and txns in flight name connections by it; so
+ * it is given out again only when nothing in flight names it any more.
+ *
+ * Always true: `outstanding` is the sum over all orders, `waitingBytes` the bytes of what waits there.
+ */
+import { assert } from "../base/assert.ts";
+import type { Listener, Listeners } from "../ops/applier.ts";
+import type { WatchTable } from "../watch/table.ts";
+import type { Waiting } from "./client_order.ts";
+import { Connection, ConnectionState } from "./connection.ts";
+import type { PeerCounters } from "./counters.ts";
+import type { Outbox } from "./outbox.ts";
+
+export class ConnectionTable implements Listeners {
+  /** By number; 0 is nobody. */
+  readonly list: (Connection | null)[] = [null];
+  count = 0;
+  /** Requests without an answer. */
+  outstanding = 0;
+  /** Bytes of the reads among them, which wait behind writes. */
+  waitingBytes = 0;
+  readonly #numbersFree: number[] = [];
+  readonly #outbox: Outbox;
+  readonly #counters: PeerCounters;
+  readonly #watches: readonly WatchTable[];
+
+  constructor(outbox: Outbox, counters: PeerCounters, watches: readonly WatchTable[]) {
+    this.#outbox = outbox;
+    this.#counters = counters;
+    this.#watches = watches;
+  }
+
+  get(number: number): Connection | null {
+    return this.list[number] ?? null;
+  }
+
+  open(address: string, port: number, secure: boolean, monoMs: number): Connection {
+    const number = this.#numbersFree.pop() ?? this.list.length;
+    const connection = new Connection(number, address, port, secure);
+    connection.establishedMs = monoMs;
+    this.list[number] = connection;
+    this.count++;
+    return connection;
+  }
+
+  // ----------------------------------------------------------------------------------- listening
+
+  listener(number: number): Listener | null {
+    return this.get(number);
+  }
+
+  heard(number: number): void {
+    const connection = this.get(number);
+    if (connection === null) return;
+    this.#counters.packetsSent++;
+    this.#outbox.touch(connection);
+  }
+
+  // --------------------------------------------------------------------------------------- order
+
+  pushWrite(connection: Connection): void {
+    connection.order.pushWrite();
+    connection.writesInFlight++;
+    this.outstanding++;
+  }
+
+  /** One write of this connection is no longer in flight. */
+  writeDone(connection: Connection): void {
+    connection.order.shiftWrite();
+    connection.writesInFlight--;
+    this.outstanding--;
+    if (connection.state !== ConnectionState.Closed) return;
+    this.#dropWaiting(connection);
+    this.#recycleIfIdle(connection);
+  }
+
+  pushWaiting(connection: Connection, waiting: Waiting): void {
+    connection.order.pushWaiting(waiting);
+    this.outstanding++;
+    this.waitingBytes += waiting.end - waiting.start;
+  }
+
+  /** The request whose turn it is, if it is one that waited; else null. */
+  shiftWaiting(connection: Connection): Waiting | null {
+    const waiting = connection.order.shiftWaiting();
+    if (waiting === null) return null;
+    this.outstanding--;
+    this.waitingBytes -= waiting.end - waiting.start;
+    return waiting;
+  }
+
+  // ------------------------------------------------------------------------------------- the end
+
+  /** Asks the shell to send what is there and then to close. The session lives on. */
+  close(connection: Connection): void {
+    if (connection.state === ConnectionState.Closed) return;
+    this.forget(connection);
+    this.#outbox.closing.push(connection);
+  }
+
+  /** The line is gone: its watches go with it, its session does not. */
+  forget(connection: Connection): void {
+    connection.state = ConnectionState.Closed;
+    for (const table of this.#watches) table.removeConnection(connection.number);
+    const { session } = connection;
+    if (session !== null && session.connection === connection.number) session.connection = 0;
+    this.count--;
+    this.#dropWaiting(connection);
+    this.#recycleIfIdle(connection);
+  }
+
+  /** Waiting reads that have nobody left to answer to. */
+  #dropWaiting(connection: Connection): void {
+    connection.waitingToOpen = [];
+    while (this.shiftWaiting(connection) !== null);
+  }
+
+  #recycleIfIdle(connection: Connection): void {
+    if (connection.state !== ConnectionState.Closed || connection.writesInFlight > 0) return;
+    if (this.list[connection.number] !== connection) return;
+    assert(connection.order.empty, "a closed connection without writes has nothing waiting");
+    this.list[connection.number] = null;
+    this.#numbersFree.push(connection.number);
+  }
+}
