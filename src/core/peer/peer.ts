@@ -84,7 +84,7 @@ export class Peer {
     this.#reads = new Reads(this.tree, this.dataWatches, this.childWatches, {
       skipAcl: options.judge.skipAcl,
     });
-    this.#reaper = new Reaper(this.tree, options.reaper);
+    this.#reaper = new Reaper(this.tree, options.reaper, options.bornMonoMs);
     this.applier = new Applier({
       tree: this.tree,
       overlay: this.#overlay,

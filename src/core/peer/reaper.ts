@@ -19,15 +19,18 @@ const paceMsMax = 3000;
 export class Reaper {
   readonly #tree: Tree;
   readonly #options: ReaperOptions;
-  #nextMonoMs = 0;
-  #lastMonoMs = 0;
+  #nextMonoMs: number;
+  #lastMonoMs: number;
   /** What the pace allows now; a fraction stays for the next tick. */
   #allowed = 0;
   #queue: string[] = [];
 
-  constructor(tree: Tree, options: ReaperOptions) {
+  /** The first look comes one interval after birth. */
+  constructor(tree: Tree, options: ReaperOptions, bornMonoMs: number) {
     this.#tree = tree;
     this.#options = options;
+    this.#nextMonoMs = bornMonoMs + options.checkMs;
+    this.#lastMonoMs = bornMonoMs;
   }
 
   due(wallMs: number, monoMs: number): string[] {

@@ -4,7 +4,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { startApache } from "../../support/apache.ts";
-import { makeTempDirectory, sleep } from "../../support/places.ts";
+import { makeTempDirectory } from "../../support/places.ts";
 import { Random } from "../../support/random.ts";
 import type { RunningServer } from "../../support/servers.ts";
 import { type RuntimeName, startZoolet } from "../../support/zoolet.ts";
@@ -62,8 +62,6 @@ export async function runPair(run: PairRun): Promise<PairResult> {
       }),
     ]);
     running.push(left, right);
-    // Our first look for empty containers comes with the first tick; let it see an empty tree.
-    if (run.right.kind === "zoolet") await sleep(1200);
     const leftSide = new Side("apache", left.port, slotCount);
     const rightSide = new Side(
       run.right.kind === "apache" ? "second apache" : right.name,
