@@ -32,9 +32,6 @@ export interface Group {
   readonly measure: (server: ServerName, to: Measure) => Promise<void>;
 }
 
-const heapMb = 512;
-/** As Debian's package starts it: no flags, so the JVM's own heap and collector for this machine. */
-const heapMillionMb = null;
 const sessions = 2000;
 /** After this a server has done what it does once the load is over: checkpoints, garbage. */
 const settleMs = 5000;
@@ -58,10 +55,9 @@ export const groups: readonly Group[] = [
 async function withServer(
   name: ServerName,
   to: Measure,
-  heap: number | null,
   use: (server: RunningServer) => Promise<void>,
 ): Promise<void> {
-  const server = await startServer(name, { directory: to.directory, heapMb: heap });
+  const server = await startServer(name, { directory: to.directory });
   try {
     await use(server);
   } finally {
@@ -81,7 +77,7 @@ function recordMemory(to: Measure, row: RowName, server: RunningServer): void {
 async function loads(name: ServerName, to: Measure): Promise<void> {
   const { generator, warmSeconds, measureSeconds } = to;
   const all = to.wants("memory-load");
-  await withServer(name, to, heapMb, async (server) => {
+  await withServer(name, to, async (server) => {
     const { port } = server;
     const many = { port, connections: 16, depth: 32, bytes: 128, warmSeconds, measureSeconds };
     // A median settles sooner than a throughput.
@@ -113,7 +109,7 @@ async function loads(name: ServerName, to: Measure): Promise<void> {
 
 async function checkpoints(name: ServerName, to: Measure): Promise<void> {
   if (name === "apache") return;
-  await withServer(name, to, heapMb, async ({ port }) => {
+  await withServer(name, to, async ({ port }) => {
     const { ratio, method } = await checkpointRatio(port, to.warmSeconds, to.measureSeconds);
     to.note(`checkpoint, ${name}: ${method}`);
     if (ratio !== null) to.record("checkpoint", ratio);
@@ -123,7 +119,7 @@ async function checkpoints(name: ServerName, to: Measure): Promise<void> {
 // --------------------------------------------------------------------------------------- watches
 
 async function fan(name: ServerName, to: Measure): Promise<void> {
-  await withServer(name, to, heapMb, async ({ port }) => {
+  await withServer(name, to, async ({ port }) => {
     const warmRounds = 5;
     const rounds = 20;
     await to.generator.fan(port, sessions, warmRounds);
@@ -133,7 +129,7 @@ async function fan(name: ServerName, to: Measure): Promise<void> {
 
 /** Memory with the sessions open, then with the watches too: the difference is theirs. */
 async function watches(name: ServerName, to: Measure): Promise<void> {
-  await withServer(name, to, heapMb, async (server) => {
+  await withServer(name, to, async (server) => {
     const load = new OwnWatches({ mode: "watches", port: server.port, sessions, watches: to.watches });
     try {
       await load.reached("open");
@@ -155,7 +151,7 @@ async function watches(name: ServerName, to: Measure): Promise<void> {
 
 async function million(name: ServerName, to: Measure): Promise<void> {
   const restarts = 3;
-  await withServer(name, to, heapMillionMb, async (server) => {
+  await withServer(name, to, async (server) => {
     const shape = { znodes: to.znodes, perDirectory: 1000, bytes: 100, connections: 8, depth: 64 };
     const { seconds } = await ownFill({ mode: "fill", port: server.port, ...shape });
     to.note(`million, ${name}: ${to.znodes} znodes made in ${seconds.toFixed(1)} s`);
@@ -165,7 +161,7 @@ async function million(name: ServerName, to: Measure): Promise<void> {
   to.record("disk-million", diskBytes(join(to.directory, "data")));
   if (!to.wants("restart-million")) return;
   for (let i = 0; i < restarts; i++) {
-    await withServer(name, to, heapMillionMb, async (server) => {
+    await withServer(name, to, async (server) => {
       to.record("restart-million", server.firstWriteMs);
       const bytes = server.residentBytes();
       if (bytes !== null && i === 0) {
@@ -177,7 +173,7 @@ async function million(name: ServerName, to: Measure): Promise<void> {
 }
 
 async function coldStart(name: ServerName, to: Measure): Promise<void> {
-  await withServer(name, to, heapMb, async (server) => {
+  await withServer(name, to, async (server) => {
     to.record("cold", server.firstWriteMs);
     await sleep(200);
   });

@@ -35,8 +35,6 @@ const attemptMsMax = 250;
 export interface StartOptions {
   /** Made when it is not there; the data of an earlier start is found again. */
   readonly directory: string;
-  /** For the original alone: MB of heap, with the serial collector; null leaves both to the JVM. */
-  readonly heapMb: number | null;
 }
 
 /** A server that has acknowledged a write. */
@@ -73,7 +71,7 @@ export async function startServer(name: ServerName, options: StartOptions): Prom
   const log = openSync(logFile, "a");
   const startMs = performance.now();
   let firstWriteMs = 0;
-  const child = start(commandOf(name, config, options.heapMb), {
+  const child = start(commandOf(name, config), {
     output: log,
     env: name === "apache" ? {} : { ZOOLET_RUNTIME: name },
   });
@@ -128,11 +126,11 @@ export function findProgram(name: string): string | null {
   return null;
 }
 
-function commandOf(name: ServerName, config: string, heapMb: number | null): string[] {
+/** The original without flags for heap or collector, as Debian's package starts it. */
+function commandOf(name: ServerName, config: string): string[] {
   if (name !== "apache") return [join(root, "scripts", "zoolet"), "server", config];
   return [
     ...["java", "-Djava.awt.headless=true"],
-    ...(heapMb === null ? [] : [`-Xmx${heapMb}m`, "-XX:+UseSerialGC"]),
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     ...["-cp", jars.map((jar) => join(jarDirectory(), `${jar}.jar`)).join(":")],
     ...["org.apache.zookeeper.server.quorum.QuorumPeerMain", config],

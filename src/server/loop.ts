@@ -16,6 +16,9 @@ import type { ClockPort } from "../runtime/ports.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Logger } from "./logger.ts";
 
+/** Lines that should be gone are looked for this often. */
+const lookMs = 500;
+
 /** How often held lines go on within one turn. */
 const roundsMax = 16;
 
@@ -58,6 +61,7 @@ export class Loop implements LineOwner {
   };
   #appending = false;
   #turning = false;
+  #lookAtMs = 0;
   #goOn: (() => void) | null = null;
   #stopped = false;
   #idleWaiters: (() => void)[] = [];
@@ -170,12 +174,17 @@ export class Loop implements LineOwner {
   tick(): void {
     const monoMs = this.#clock.monotonicMs();
     this.#peer.step({ kind: "tick", wallMs: Math.floor(this.#clock.wallMs()), monoMs });
+    if (monoMs >= this.#lookAtMs) this.#endOverdue(monoMs);
+    this.turn();
+  }
+
+  #endOverdue(monoMs: number): void {
+    this.#lookAtMs = monoMs + lookMs;
     for (const line of this.#lines) {
       if (!line.isOverdue(monoMs, this.limits.sessionlessMsMax)) continue;
       if (!line.spoke) this.count("sessionless");
       line.destroy();
     }
-    this.turn();
   }
 
   #durable(last: Zxid): void {

@@ -34,6 +34,10 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** The shell ticks this often at most and at least; sessions expire on multiples of the tick all the same. */
+const tickMsMin = 10;
+const tickMsMax = 1000;
+
 /** How long a stop waits for what is in flight. */
 const drainMsMax = 5_000;
 
@@ -147,7 +151,10 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   }
   // What recovery left to propose (ephemerals without a session) goes to the disk now.
   loop.turn();
-  const stopTicking = clock.every(Math.min(settings.tickMs, 1000), () => loop.tick());
+  const stopTicking = clock.every(
+    Math.max(tickMsMin, Math.min(settings.tickMs, tickMsMax, settings.containerCheckMs)),
+    () => loop.tick(),
+  );
 
   let stopped: Promise<void> | null = null;
   const stop = async (): Promise<void> => {

@@ -23,7 +23,7 @@ import {
   setDataBody,
   setWatchesBody,
 } from "../support/bodies.ts";
-import { makeTempDirectory } from "../support/places.ts";
+import { makeTempDirectory, sleep } from "../support/places.ts";
 import type { RunningServer } from "../support/servers.ts";
 import { type WireReply, WireSession } from "../support/wire_session.ts";
 import { startZoolet, zooletMissing } from "../support/zoolet.ts";
@@ -119,8 +119,6 @@ test("what no client may ask is unimplemented, closes, and uses no zxid", limit,
 
 test("flags must fit the operation", limit, async () => {
   const wrong: readonly (readonly [number, Uint8Array])[] = [
-    [OpCode.Create, createBody("/flags", value, CreateMode.Container)],
-    [OpCode.Create2, createBody("/flags", value, CreateMode.Container)],
     [OpCode.CreateContainer, createBody("/flags", value, CreateMode.Persistent)],
     [OpCode.CreateContainer, createBody("/flags", value, CreateMode.EphemeralSequential)],
     [OpCode.CreateTtl, createBody("/flags", value, CreateMode.Persistent, openAcl, -1n)],
@@ -129,6 +127,22 @@ test("flags must fit the operation", limit, async () => {
   ];
   assert.deepEqual(await codesOf(session, wrong), wrong.map(() => ErrorCode.BadArguments));
   assert.equal((await session.ask(OpCode.Exists, pathWatchBody("/flags", false))).err, ErrorCode.NoNode);
+});
+
+test("the flag of a container makes one", limit, async () => {
+  for (const [i, op] of [OpCode.Create, OpCode.Create2, OpCode.CreateContainer].entries()) {
+    const path = `/by-flag-${i}`;
+    assert.equal((await session.ask(op, createBody(path, value, CreateMode.Container))).err, ErrorCode.Ok);
+    // A container that was used goes when it is empty again.
+    assert.equal((await session.ask(OpCode.Create, createBody(`${path}/child`, value))).err, ErrorCode.Ok);
+    assert.equal((await session.ask(OpCode.Delete, pathNumberBody(`${path}/child`, -1))).err, ErrorCode.Ok);
+    let left = ErrorCode.Ok as number;
+    for (let wait = 0; wait < 100 && left === ErrorCode.Ok; wait++) {
+      left = (await session.ask(OpCode.Exists, pathWatchBody(path, false))).err;
+      if (left === ErrorCode.Ok) await sleep(100);
+    }
+    assert.equal(left, ErrorCode.NoNode, `${path} is a container`);
+  }
 });
 
 test("create2 in a multi keeps its Stat", limit, async () => {

@@ -18,7 +18,7 @@ import { type AclLoose, readAcls } from "../wire/records.ts";
 import { containerOwnerHi, ttlOwnerMark } from "../wire/txns.ts";
 import type { Judge } from "./judge.ts";
 
-export function prepareCreate(judge: Judge, op: number): number {
+export function prepareCreate(judge: Judge, opAsked: number): number {
   const r = judge.reader;
   const pathLength = r.span();
   const pathEnd = r.at;
@@ -29,10 +29,14 @@ export function prepareCreate(judge: Judge, op: number): number {
   if (open) r.at += aclOpenBytes.length;
   else acls = readAcls(r);
   const flags = r.i32();
-  const ttlMs = op === OpCode.CreateTtl ? r.i64AsNumber() : -1;
+  const ttlMs = opAsked === OpCode.CreateTtl ? r.i64AsNumber() : -1;
   if (r.failed || pathLength < 0) return ErrorCode.MarshallingError;
   const pathStart = pathEnd - pathLength;
 
+  // Some clients ask for a container by its flag alone; flag and txn have to say the same.
+  const isPlain = opAsked === OpCode.Create || opAsked === OpCode.Create2;
+  const op = isPlain && flags === CreateMode.Container ? OpCode.CreateContainer : opAsked;
+  judge.type = op;
   const refusal = checkMode(judge, op, flags, ttlMs);
   if (refusal !== ErrorCode.Ok) return refusal;
   const lastSlash = slashLast(r.bytes, pathStart, pathEnd);

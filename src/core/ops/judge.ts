@@ -35,6 +35,8 @@ export class Judge {
   /** The txn being written. */
   txn: Writer = new Writer();
   zxid = 0;
+  /** The type that the txn will have: the op, unless its flags say better. */
+  type = 0;
   /** What is applied: proposals above it are in flight. */
   zxidApplied = 0;
   timeMs = 0;

@@ -108,12 +108,20 @@ function preparePart(judge: Judge, op: number): number {
 
 export function prepareMulti(judge: Judge): number {
   const { reader: r, txn, overlay } = judge;
-  const bytes = r.bytes;
+  const { bytes } = r;
   const parts = readMulti(r, "write");
   if (parts === null) return ErrorCode.MarshallingError;
   txn.i32(parts.length);
   overlay.begin();
   judge.quotas.begin();
+  prepareParts(judge, parts, bytes);
+  // Its parts have had their own types meanwhile.
+  judge.type = OpCode.Multi;
+  return ErrorCode.Ok;
+}
+
+function prepareParts(judge: Judge, parts: readonly MultiPart[], bytes: Uint8Array): void {
+  const { reader: r, txn, overlay } = judge;
   for (const [i, { op, start, end }] of parts.entries()) {
     const at = txn.length;
     txn.i32(op);
@@ -129,11 +137,10 @@ export function prepareMulti(judge: Judge): number {
     txn.length = at;
     writeErrorPart(judge, code);
     for (let rest = i + 1; rest < parts.length; rest++) writeErrorPart(judge, ErrorCode.RuntimeInconsistency);
-    return ErrorCode.Ok;
+    return;
   }
   overlay.keep();
   judge.quotas.keep();
-  return ErrorCode.Ok;
 }
 
 function writeErrorPart(judge: Judge, code: number): void {

@@ -36,6 +36,8 @@ export class Connection {
   sessionOffered: SessionId = 0n as SessionId;
   /** Frames that came before the session was there. */
   waitingToOpen: Waiting[] = [];
+  /** Zxids of containers in flight that were asked for with a plain create, which is answered by the path alone. */
+  readonly plainCreates = new Set<number>();
   /** Txns in flight that name this connection. */
   writesInFlight = 0;
   establishedWallMs = 0;

@@ -573,6 +573,7 @@ export class Peer {
     const zxid = zxidNext(ledger.proposed);
     judge.txn = txn;
     judge.zxid = zxid;
+    judge.type = op;
     judge.zxidApplied = this.applier.zxid;
     this.quotas.zxidProposed = zxid;
     judge.timeMs = this.#wallMs;
@@ -581,7 +582,7 @@ export class Peer {
     judge.reader.reset(bytes, start, end);
     const bodyAt = txn.length;
     const code = prepare(op, judge, session);
-    let type = op;
+    let { type } = judge;
     if (code !== ErrorCode.Ok) {
       type = OpCode.Error;
       txn.length = bodyAt;
@@ -601,7 +602,9 @@ export class Peer {
     txn.i32(type);
     txn.length = length;
     ledger.propose(zxid, at, connection?.number ?? 0, this.#monoMs);
-    if (connection !== null) this.#table.pushWrite(connection);
+    if (connection === null) return;
+    this.#table.pushWrite(connection);
+    if (op === OpCode.Create && type === OpCode.CreateContainer) connection.plainCreates.add(zxid);
   }
 
   /** One committed txn: applied, and answered to whoever asked here. */
@@ -617,6 +620,9 @@ export class Peer {
     const body = this.#body;
     body.clear();
     const code = this.applier.apply(bytes, start, end, type, zxid, connection === null ? null : body);
+    if (type === OpCode.CreateContainer && connection?.plainCreates.delete(zxid) === true) {
+      body.length = 4 + new Reader(body.bytes, 0, 4).i32();
+    }
     this.counters.commits++;
     this.counters.append.record(this.#monoMs - arrivedMs);
     if (connection !== null) this.#table.writeDone(connection);

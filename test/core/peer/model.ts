@@ -357,7 +357,7 @@ export class Model {
     if (isTtl ? write.ttlMs < 1 || write.ttlMs > 0xff_ffff_ffff : name === "createTtl" && write.ttlMs >= 0) {
       throw new Refusal(-8);
     }
-    if (isTtl !== (name === "createTtl") || (flags === 4) !== (name === "createContainer")) {
+    if (isTtl !== (name === "createTtl") || (name === "createContainer" && flags !== 4)) {
       throw new Refusal(-8);
     }
     if (!write.path.includes("/") || write.path.includes("\0")) throw new Refusal(-8);
