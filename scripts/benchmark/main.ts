@@ -149,7 +149,7 @@ async function versionsOf(
     const own = join(directory, `version-${name}`);
     try {
       await inDirectory(own, async () => {
-        const server = await startServer(name, { directory: own, heapMb: 512 });
+        const server = await startServer(name, { directory: own });
         versions[name] = await versionOf(server.port);
         await server.stop();
       });

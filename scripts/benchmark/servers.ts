@@ -3,8 +3,7 @@
  * `zoo.cfg` on a directory of their own.
  *
  * zoolet is started through `scripts/zoolet`, as anybody would. The original is taken as Debian
- * packages it; its JVM gets a heap of 512 MB and the serial collector, which keep it smallest on a
- * small machine, and 2 GB for the row with a million znodes, which do not fit in less.
+ * packages and starts it: with the heap and the collector that the JVM picks for this machine.
  */
 import type { ChildProcess } from "node:child_process";
 import {
