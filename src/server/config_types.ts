@@ -10,7 +10,7 @@ export interface ServerSettings {
   readonly sourceText: string | null;
   readonly dataDir: string;
   readonly dataLogDir: string;
-  /** -1: no plaintext port. 0: any free one. */
+  /** -1: no plaintext port. 0: a free one. */
   readonly clientPort: number;
   /** Null listens on all addresses. */
   readonly clientPortAddress: string | null;

@@ -44,7 +44,7 @@ export class Reader {
     return at;
   }
 
-  /** A jute boolean: any byte but 0 is true. */
+  /** A jute boolean: every byte but 0 is true. */
   bool(): boolean {
     const at = this.#take(1);
     return at >= 0 && this.bytes[at] !== 0;

@@ -30,7 +30,7 @@ export interface Stat {
   readonly pzxid: number;
 }
 
-/** An ACL entry before it was checked: any string may be null on the wire. */
+/** An ACL entry before it was checked: each string may be null on the wire. */
 export interface AclLoose {
   readonly perms: number;
   readonly scheme: string | null;

@@ -2,7 +2,7 @@
  * Writer: jute bytes into one growing buffer.
  *
  * A connection has one; all replies of a turn go in, one write takes them out. Numbers are written
- * byte by byte: measured faster than a DataView on Bun and equal on Deno.
+ * byte by byte: on Bun that was measured faster than a DataView, and on Deno as fast.
  */
 import { bytesEmpty, bytesOf } from "../base/bytes.ts";
 
