@@ -47,9 +47,6 @@ export const identityBytesMax = 1 << 20;
 /** Bytes of paths that a closeSession txn lists; ephemerals beyond it go with their session, unlisted. */
 export const closeSessionBytesMax = 16 << 20;
 
-/** Depth of a path: the walk up is a loop, so this only bounds the work a 1 MB path can ask for. */
-export const pathBytesMax = frameBytesMax;
-
 /** Bytes of proposals that may wait for one append; beyond it no new request is read. */
 export const appendBytesPause = 16 << 20;
 

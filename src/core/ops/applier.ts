@@ -9,7 +9,7 @@ import { must } from "../base/assert.ts";
 import { digestHistoryEvery, digestHistoryMax } from "../base/limits.ts";
 import { sessionIdOf } from "../base/zxid.ts";
 import type { SessionTable } from "../session/table.ts";
-import { aclAllows, aclIdOpen, aclOpenBytes } from "../tree/acl.ts";
+import { aclAllows, aclIdOpen } from "../tree/acl.ts";
 import type { Overlay } from "../tree/overlay.ts";
 import { slashLast } from "../tree/path.ts";
 import type { Quotas } from "../tree/quota.ts";
@@ -402,6 +402,3 @@ export function writeEvent(
   out.i32(length);
   out.rawRange(bytes, start, end);
 }
-
-/** The open list, for a txn that carries none. */
-export const aclsDefault: Uint8Array = aclOpenBytes;

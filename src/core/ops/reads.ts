@@ -4,7 +4,6 @@
  * Each writes its reply's body and returns 0, or returns an error code; the frame around it is the
  * caller's. Checks come in the original's order.
  */
-import { textOf } from "../base/bytes.ts";
 import { replyBytesMax, replyBytesPause } from "../base/limits.ts";
 import { aclAllows, aclIdOpen, aclMasked } from "../tree/acl.ts";
 import { pathHasNul } from "../tree/path.ts";
@@ -387,9 +386,4 @@ export function writeMultiEnd(out: Writer): void {
   out.i32(-1);
   out.bool(true);
   out.i32(-1);
-}
-
-/** For log lines: a path of a request, cut short. */
-export function pathShown(bytes: Uint8Array, start: number, end: number): string {
-  return textOf(bytes, start, Math.min(end, start + 200));
 }

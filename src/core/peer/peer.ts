@@ -527,17 +527,13 @@ export class Peer {
     if (code === ErrorCode.Ok) endFrame(out, at);
     else {
       failFrame(out, at, code);
-      if (op === OpCode.MultiRead && this.#isWholeMulti(r)) {
+      // The original ends a multiRead with a write in it by the terminator all the same.
+      if (op === OpCode.MultiRead && !r.failed) {
         writeMultiEnd(out);
         endFrame(out, at);
       }
     }
     this.#answered(connection, out.length - at, arrivedMs);
-  }
-
-  /** The original ends a multiRead with a write in it by the terminator all the same. */
-  #isWholeMulti(r: Reader): boolean {
-    return !r.failed;
   }
 
   #answered(connection: Connection, bytes: number, arrivedMs: number): void {

@@ -7,7 +7,7 @@
  * for numbers never leave this process. server-semantics 6.3, 6.6.
  */
 import { assert, must } from "../base/assert.ts";
-import { bytesEqualAt, textOf } from "../base/bytes.ts";
+import { bytesEqualAt } from "../base/bytes.ts";
 import { addressBytes, type Network, networkHas, networkOf } from "../base/ip.ts";
 import { type Acl, aclOpen, aclRead, type Id, writeAcls } from "../wire/records.ts";
 import { Reader } from "../wire/reader.ts";
@@ -142,10 +142,4 @@ export function aclMasked(list: readonly Acl[]): Acl[] {
     if (entry.id.scheme !== "digest" || colon < 0) return entry;
     return { perms: entry.perms, id: { scheme: "digest", id: `${entry.id.id.slice(0, colon)}:x` } };
   });
-}
-
-/** For messages and the admin endpoint: an encoded list as text. */
-export function aclText(bytes: Uint8Array): string {
-  return decode(bytes).map((entry) => `${entry.id.scheme}:${entry.id.id}:${entry.perms}`).join(",") ||
-    textOf(bytes, 0, 0);
 }
