@@ -1,9 +1,54 @@
 /**
  * Settings: every value the server runs with, already checked. `config.ts` makes one from a file.
  */
+import type { Quorum } from "../core/base/quorum.ts";
 import type { SyncMode } from "../storage/storage.ts";
 
+/** One `server.N` line. Names are as written: they are resolved anew at each attempt to connect. */
+export interface MemberSettings {
+  readonly sid: number;
+  readonly role: "participant" | "observer";
+  /** At least one; several only with `multiAddress.enabled`. */
+  readonly addresses: readonly {
+    readonly host: string;
+    readonly quorumPort: number;
+    readonly electionPort: number;
+  }[];
+}
+
+/** What a member of an ensemble knows of it. */
+export interface EnsembleSettings {
+  readonly sid: number;
+  readonly observer: boolean;
+  readonly members: readonly MemberSettings[];
+  readonly quorum: Quorum;
+  /** The lines as votes carry them, with `version=`; quorum-protocol 7.1. */
+  readonly configText: string;
+  readonly configVersion: number;
+  readonly initLimit: number;
+  readonly syncLimit: number;
+  /** Ticks for reaching the leader; 0 is initLimit. */
+  readonly connectToLeaderLimit: number;
+  /** For one dial of the election port, in ms (`cnxTimeout`). */
+  readonly electionConnectMsMax: number;
+  readonly listenOnAllAddresses: boolean;
+  readonly multiAddress: boolean;
+  readonly leaderServes: boolean;
+  /** Where followers serve observers and observers look for followers; -1 nowhere. */
+  readonly observerMasterPort: number;
+  readonly observerElectionDelayMs: number;
+  readonly snapSyncsMax: number;
+  readonly diffSyncsMax: number;
+  readonly snapshotSizeFactor: number;
+  readonly historyTxnsMin: number;
+  readonly tcpKeepAlive: boolean;
+}
+
 export interface ServerSettings {
+  /** Null stands alone. */
+  readonly ensemble: EnsembleSettings | null;
+  /** `memory`: nothing is kept on the disk; for observers alone. */
+  readonly storageKind: "disk" | "memory";
   /** Where it came from, for messages: a path, or "defaults". */
   readonly source: string;
   /** Text of the file as it was read, for `initial_configuration`; null without one. */

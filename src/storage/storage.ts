@@ -5,6 +5,7 @@
  * thread appends batches and hears when they are durable; it never waits for the disk.
  */
 import type { Zxid } from "../core/base/zxid.ts";
+import type { DiskCommand, LogChunk } from "../core/peer/disk.ts";
 
 /** `full`: an fsync of the log before each `durable`. `off`: none, for clusters that may be thrown away. */
 export type SyncMode = "full" | "off";
@@ -21,6 +22,11 @@ export interface StorageOptions {
   readonly logRetainMs: number;
   /** Refuse to make a database where there is none. */
   readonly mustExist: boolean;
+  /**
+   * Sid of the member that these files belong to; null stands alone. Noted in the log when first
+   * given; other than what is noted there, the directory is refused as `foreign`.
+   */
+  readonly serverId?: number | null;
 }
 
 /** One znode row of the tree table, as recovery hands it over. Parents come before their children. */
@@ -33,8 +39,12 @@ export interface RecoverySink {
    */
   rows(bytes: Uint8Array): void;
   session(idHi: number, idLo: number, timeoutMs: number): void;
-  /** All rows are there; they are the tree as of this zxid. */
-  treeComplete(zxid: Zxid): void;
+  /**
+   * All rows are there; they are the tree as of this zxid. The batches that follow were committed up
+   * to `committed` (never below `zxid`) for all that the disk knows; what lies behind it may yet be
+   * truncated by a leader.
+   */
+  treeComplete(zxid: Zxid, committed: Zxid): void;
   /** A batch of the log behind it, in order: repeated `i32 length, txn`. */
   batch(bytes: Uint8Array): void;
 }
@@ -43,6 +53,11 @@ export interface Recovered {
   /** The last zxid of the log (or of the table when the log holds none); 0 for a fresh directory. */
   readonly zxidLast: Zxid;
   readonly zxidTree: Zxid;
+  /** Known to be committed when the last batch was appended; at least `zxidTree`. */
+  readonly zxidCommitted: Zxid;
+  /** As stored; where nothing was ever stored, the epoch of `zxidLast`. */
+  readonly epochAccepted: number;
+  readonly epochCurrent: number;
   readonly txnsReplayed: number;
   readonly znodes: number;
   readonly tookMs: number;
@@ -91,13 +106,20 @@ export interface Storage {
    * Appends one batch, `repeated i32 length, txn`, in one transaction. The bytes move to the worker.
    * One batch at a time: the next only after `onDurable` for this one.
    */
-  append(batch: Uint8Array<ArrayBuffer>, first: Zxid, last: Zxid, txns: number): void;
+  append(batch: Uint8Array<ArrayBuffer>, first: Zxid, last: Zxid, txns: number, committed?: Zxid): void;
+  /** Carries out any command but append and reload; `onStored` follows. Never two commands at once. */
+  execute(command: Exclude<DiskCommand, { kind: "append" | "reload" }>): void;
+  /** As `recover`, once more, from what the files hold now. */
+  reload(sink: RecoverySink): Promise<Recovered>;
+  /** Reads the log for a learner, beside appends and without making them wait for more than a millisecond or two. */
+  readLog(after: Zxid, upTo: Zxid): Promise<LogChunk>;
   /** The tree table may follow the log up to here; it does so at leisure. */
   committed(zxid: Zxid): void;
   stats(): StorageStats;
   /** Lets the table catch up with what is committed, then closes the files. */
   close(): Promise<void>;
   onDurable: (last: Zxid) => void;
+  onStored: () => void;
   /** After this nothing is durable any more, and the process has to end. */
   onFailure: (error: StorageError) => void;
 }

@@ -5,6 +5,7 @@
  * by. A client's frame is the hot one; the shell makes one such object and reuses it.
  */
 import type { Zxid } from "../base/zxid.ts";
+import type { LogChunk } from "./disk.ts";
 
 export interface ClientFrame {
   readonly kind: "clientFrame";
@@ -18,8 +19,36 @@ export interface ClientFrame {
   monoMs: number;
 }
 
+/** Bytes of a quorum link, `bytes[start, end)`, cut anywhere. The peer may keep the array. */
+export interface LinkBytes {
+  readonly kind: "linkBytes";
+  link: number;
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+  wallMs: number;
+  monoMs: number;
+}
+
+interface Timed {
+  readonly wallMs: number;
+  readonly monoMs: number;
+}
+
 export type PeerEvent =
   | ClientFrame
+  | LinkBytes
+  /** A notification, without its length, from the election connection of that sid. */
+  | (Timed & { readonly kind: "vote"; readonly from: number; readonly bytes: Uint8Array })
+  /** There is an election connection to that sid now, or no longer. */
+  | (Timed & { readonly kind: "voterUp"; readonly sid: number })
+  | (Timed & { readonly kind: "voterDown"; readonly sid: number })
+  | (Timed & { readonly kind: "linkClosed"; readonly link: number })
+  /** All that was written to the link has left for the kernel; told when `link.wantsDrain` asks for it. */
+  | (Timed & { readonly kind: "linkDrained"; readonly link: number })
+  /** The disk command that was taken last is done. An append has `durable` instead. */
+  | (Timed & { readonly kind: "stored" })
+  | (Timed & { readonly kind: "logChunk"; readonly read: number; readonly chunk: LogChunk })
   | {
     readonly kind: "clientClosed";
     readonly connection: number;

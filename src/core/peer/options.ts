@@ -1,6 +1,7 @@
 /**
  * Options: what a peer is told at birth and never again.
  */
+import type { EnsembleOptions } from "./ensemble.ts";
 import type { JudgeOptions } from "../ops/judge.ts";
 import type { ReaperOptions } from "./reaper.ts";
 
@@ -18,6 +19,8 @@ export interface PeerOptions {
   /** When this peer was born: ids of its sessions begin with it. */
   readonly bornWallMs: number;
   readonly bornMonoMs: number;
+  /** Null stands alone. */
+  readonly ensemble?: EnsembleOptions | null;
   /** 32 bits of chance: clients can't tell which names share a bucket. Nothing that is answered depends on it. */
   readonly hashSeed: number;
 }

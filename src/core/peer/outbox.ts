@@ -5,6 +5,8 @@
  * closed after that, appends the ledger's next batch, writes the notes to the log.
  */
 import type { Connection } from "./connection.ts";
+import type { LogRead } from "./disk.ts";
+import type { Link } from "./link.ts";
 
 /** Something an operator may want to read. `fields` are text and numbers alone. */
 export interface Note {
@@ -20,6 +22,13 @@ export class Outbox {
   /** Connections to close once their bytes are sent. */
   readonly closing: Connection[] = [];
   readonly notes: Note[] = [];
+  /** Notifications for other members, without their length; of several to one sid only the last need be sent. */
+  readonly votes: { readonly to: number; readonly bytes: Uint8Array }[] = [];
+  /** Quorum links with bytes to send. */
+  readonly linksDirty: Link[] = [];
+  /** Quorum links to close at once. */
+  readonly linksClosing: Link[] = [];
+  readonly logReads: LogRead[] = [];
   /** What was committed since the last drain made the tree table's goal move. */
   committed = false;
 
@@ -27,6 +36,12 @@ export class Outbox {
     if (connection.dirty) return;
     connection.dirty = true;
     this.dirty.push(connection);
+  }
+
+  touchLink(link: Link): void {
+    if (link.dirty || link.closed) return;
+    link.dirty = true;
+    this.linksDirty.push(link);
   }
 
   note(level: Note["level"], event: string, message: string, fields: Note["fields"] = {}): void {

@@ -43,8 +43,69 @@ export interface SessionStatus {
   readonly expiresAtMs: number;
 }
 
+/** How a learner got level with its leader. */
+export type SyncKind = "diff" | "trunc" | "snap";
+
+/** One learner, as its leader sees it. */
+export interface LearnerStatus {
+  readonly sid: number;
+  readonly role: "follower" | "observer";
+  /** Follows and acknowledges, but is no voter of the configuration. */
+  readonly voting: boolean;
+  readonly remote: string;
+  readonly phase: "discovery" | "synchronization" | "broadcast";
+  /** Last zxid it acknowledged (a follower) or was sent (an observer). */
+  readonly zxidAcked: number;
+  /** Txns proposed and not acknowledged by it; 0 for an observer. */
+  readonly lagTxns: number;
+  /** Bytes to it that the kernel did not take yet. */
+  readonly unsentBytes: number;
+  readonly syncKind: SyncKind | null;
+  readonly syncMs: number;
+  readonly connectedMs: number;
+  /** Since anything was heard of it. */
+  readonly silentMs: number;
+}
+
+/** A member's part in the ensemble. */
+export interface EnsembleStatus {
+  readonly sid: number;
+  readonly role: "looking" | "leader" | "follower" | "observer";
+  readonly phase: "election" | "discovery" | "synchronization" | "broadcast";
+  /** Null while there is none. */
+  readonly leader: number | null;
+  readonly voters: readonly number[];
+  readonly observers: readonly number[];
+  readonly configText: string;
+  readonly configVersion: number;
+  readonly epochAccepted: number;
+  readonly epochCurrent: number;
+  readonly round: number;
+  readonly zxidProposed: number;
+  readonly zxidDurable: number;
+  readonly zxidCommitted: number;
+  readonly proposalsInFlight: number;
+  /** The last election: how long it took, and how many there were since start. */
+  readonly electionMsLast: number;
+  readonly elections: number;
+  /** From the decision to serving. */
+  readonly syncMsLast: number;
+  readonly syncKindLast: SyncKind | null;
+  readonly quorumPacketsReceived: number;
+  readonly quorumPacketsSent: number;
+  readonly forwarded: number;
+  /** On a leader; empty elsewhere. */
+  readonly learners: readonly LearnerStatus[];
+  /** On a leader: votes of quorum links that were turned away, and why they ended. */
+  readonly learnersRefused: number;
+  readonly snapSyncs: number;
+  readonly diffSyncs: number;
+}
+
 /** What costs nothing to know: numbers alone. */
 export interface PeerStatus {
+  /** Null stands alone. */
+  readonly ensemble: EnsembleStatus | null;
   readonly mode: ServingMode;
   readonly serving: boolean;
   readonly serverId: number;
