@@ -73,6 +73,12 @@ export class SessionTable {
     this.#byId.delete(id);
   }
 
+  /** Nobody is alive any more, as when the table was new. */
+  clear(): void {
+    this.#byId.clear();
+    this.#buckets.clear();
+  }
+
   /** The first multiple of the tick after `now + timeout`. */
   touch(session: Session, nowMs: number): void {
     session.deadlineMs = (Math.floor((nowMs + session.timeoutMs) / this.#tickMs) + 1) * this.#tickMs;

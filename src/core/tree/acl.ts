@@ -97,6 +97,11 @@ export class AclTable {
     return must(this.#entries[id], "the list exists").bytes;
   }
 
+  /** Every number in use but that of the open list, ascending. */
+  ids(): number[] {
+    return [...this.#byKey.values()].sort((a, b) => a - b);
+  }
+
   get size(): number {
     return this.#byKey.size + 1;
   }

@@ -56,8 +56,10 @@ const undigestedFlag = 2;
 
 const slash = 0x2f;
 export const rootRow = 1;
+const bucketsAtFirst = 1024;
 
 const zookeeperName = bytesOf("zookeeper");
+const configPath = "/zookeeper/config";
 
 /** Without the seed, names could be chosen that all fall into one bucket. */
 function hashName(seed: number, parent: number, bytes: Uint8Array, start: number, end: number): number {
@@ -67,11 +69,22 @@ function hashName(seed: number, parent: number, bytes: Uint8Array, start: number
   return Math.imul(h, 0x2c1b3c6d) ^ (h >>> 12);
 }
 
+/** Somebody who goes over the live rows a piece at a time, while the tree changes between the pieces. */
+export interface TreeWalk {
+  /** This row is about to leave the tree; it is still in its place. */
+  leaving(row: number): void;
+  /** The whole tree goes: no row means anything any more. */
+  cut(): void;
+}
+
 export class Tree {
-  readonly rows = new Rows(rowInts);
-  readonly slab = new Slab();
-  readonly acls = new AclTable();
+  // Nobody else sets these three; `clear` puts new ones in their place.
+  rows = new Rows(rowInts);
+  slab = new Slab();
+  acls = new AclTable();
   readonly digest = new DigestSum();
+  /** Walks under way; nearly always none. */
+  readonly walks: TreeWalk[] = [];
   readonly digestEnabled: boolean;
   /** Live ephemerals by session; sets of rows. */
   readonly ephemerals = new Map<SessionId, Set<number>>();
@@ -89,12 +102,16 @@ export class Tree {
     row: 0,
   };
   readonly #hashSeed: number;
-  #buckets = new Int32Array(1024);
+  #buckets = new Int32Array(bucketsAtFirst);
   #hashed = 0;
 
   constructor(options: { digestEnabled: boolean; hashSeed?: number }) {
     this.digestEnabled = options.digestEnabled;
     this.#hashSeed = (options.hashSeed ?? 0) ^ 0x811c9dc5;
+    this.#plant();
+  }
+
+  #plant(): void {
     const root = this.rows.alloc();
     assert(root === rootRow, "the root is row 1");
     const chunk = this.rows.chunk(root);
@@ -105,30 +122,44 @@ export class Tree {
     this.#sign(root);
   }
 
+  /**
+   * Back to a root alone, as when it was new; the memory of all that was there is given back. What is
+   * pending in an overlay has to be dropped before, and walks under way are cut off.
+   */
+  clear(): void {
+    for (const walk of [...this.walks]) walk.cut();
+    this.walks.length = 0;
+    this.rows = new Rows(rowInts);
+    this.slab = new Slab();
+    this.acls = new AclTable();
+    this.digest.hi = this.digest.lo = 0;
+    this.ephemerals.clear();
+    this.containers.clear();
+    this.ttls.clear();
+    this.liveCount = this.ephemeralCount = this.dataBytes = 0;
+    this.#buckets = new Int32Array(bucketsAtFirst);
+    this.#hashed = 0;
+    this.endLoad();
+    this.#plant();
+  }
+
   /** The znodes of a database that never held anything. server-semantics 1.1. */
   makeReserved(): void {
-    for (const path of ["/zookeeper", "/zookeeper/quota", "/zookeeper/config"]) {
-      const bytes = bytesOf(path);
-      const acls = path === "/zookeeper/config" ? aclReadBytes : null;
-      this.load(
-        bytes,
-        0,
-        bytes.length,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        path === "/zookeeper/config" ? -1 : 0,
-        0,
-        0,
-        acls,
-      );
-    }
+    this.#loadEmpty("/zookeeper", 0, null);
+    this.#loadEmpty("/zookeeper/quota", 0, null);
+    this.#loadConfig();
+  }
+
+  /** A tree that came without the znode gets it, and what it hangs on. */
+  #loadConfig(): void {
+    if (this.findText("/zookeeper") === 0) this.#loadEmpty("/zookeeper", 0, null);
+    this.#loadEmpty(configPath, -1, aclReadBytes);
+    this.endLoad();
+  }
+
+  #loadEmpty(path: string, aversion: number, acls: Uint8Array | null): void {
+    const bytes = bytesOf(path);
+    this.load(bytes, 0, bytes.length, 0, 0, 0, 0, 0, 0, 0, 0, 0, aversion, 0, 0, acls);
   }
 
   // ---------------------------------------------------------------------------------- finding
@@ -469,6 +500,7 @@ export class Tree {
     const chunk = this.rows.chunk(row);
     const at = this.rows.at(row);
     assert(chunk[at + I.childFirst] === 0, "a deleted znode has no children");
+    for (let i = 0; i < this.walks.length; i++) (this.walks[i] as TreeWalk).leaving(row);
     const parent = chunk[at + I.parent] as number;
     const next = chunk[at + I.siblingNext] as number;
     const before = chunk[at + I.siblingBefore] as number;
@@ -540,6 +572,24 @@ export class Tree {
   setDataQuietly(row: number, bytes: Uint8Array): void {
     this.dataBytes += bytes.length - Math.max(0, this.int(row, I.dataLength));
     this.#putData(row, bytes, 0, bytes.length);
+  }
+
+  /**
+   * What /zookeeper/config shows: the text of the configuration, under its version. No txn says so;
+   * each peer writes its own (quorum-protocol 4.7).
+   */
+  setConfig(text: Uint8Array, version: number, timeMs: number): void {
+    let row = this.findText(configPath);
+    if (row === 0) {
+      this.#loadConfig();
+      row = this.findText(configPath);
+    }
+    this.setDataQuietly(row, text);
+    this.setInt(row, I.version, -1);
+    const doubles = this.rows.chunk64(row);
+    const half = this.rows.at(row) >> 1;
+    doubles[half + F.mzxid] = version;
+    doubles[half + F.mtime] = timeMs;
   }
 
   setAcl(row: number, bytes: Uint8Array, aclsStart: number, aclsEnd: number, aversion: number): void {
