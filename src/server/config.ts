@@ -43,6 +43,8 @@ export interface LoadOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** From the command line; they win over everything. */
   readonly flags?: SettingPairs;
+  /** 32 random bits: an observer that nobody gave a number makes itself one of them. */
+  readonly chance?: number;
 }
 
 /** What `zoolet dev` starts with. */
@@ -81,7 +83,8 @@ function load(
     ...pairsWritten(options.flags ?? {}, "flag"),
   ];
   const resolved = resolve(written, report);
-  const settings = buildSettings(files, { source: path, sourceText: source.text }, resolved, report);
+  const chance = options.chance ?? 1;
+  const settings = buildSettings(files, { source: path, sourceText: source.text, chance }, resolved, report);
   if (report.problems.length === 0) return { settings };
   // In the order of the file, and what is about the whole of it last.
   const order = (line: number): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
@@ -122,6 +125,8 @@ export function defaultSettings(overrides: SettingOverrides = {}): ServerSetting
   const dataDir = given.dataDir ?? ".zoolet";
   const tickMs = given.tickMs ?? 2000;
   return {
+    ensemble: null,
+    storageKind: "disk",
     source: "defaults",
     sourceText: null,
     dataDir,

@@ -38,6 +38,24 @@ export function describeSettings(settings: ServerSettings): SettingLine[] {
     const shown = value === null ? "" : spec.secret === true ? "(set)" : String(value);
     lines.push({ key, toml: spec.toml, value: shown, origin: settings.origins.get(key) ?? "default" });
   }
+  return [...lines, ...membershipLines(settings)];
+}
+
+/** `server.N`, `group.N` and `weight.N`, as members tell them to each other. */
+function membershipLines(settings: ServerSettings): SettingLine[] {
+  const lines: SettingLine[] = [];
+  for (const line of settings.ensemble?.configText.split("\n") ?? []) {
+    const [key = "", value = ""] = line.split("=", 2);
+    if (key === "version") continue;
+    const toml = specOf(key)?.spec.toml ?? null;
+    lines.push({
+      key,
+      toml: toml === null ? null : `${toml}${key.slice(key.indexOf(".") + 1)}`,
+      value,
+      origin: settings.origins.get(key) ?? settings.origins.get("zoolet.observe") ??
+        settings.origins.get("dynamicConfigFile") ?? "default",
+    });
+  }
   return lines;
 }
 
@@ -55,10 +73,12 @@ export function formatSettings(settings: ServerSettings): string {
 
 const useText: Readonly<Record<Use, string>> = {
   acts: "Acts.",
-  ensemble: "Checked; of use in an ensemble.",
+  ensemble: "Acts in an ensemble.",
   met: "Always done; accepted without a word.",
   later: "Not supported yet; a value that differs from the standard one is warned about.",
   guards: "Not supported yet; refused when it is on, because to leave it out would open a door.",
+  guardsMembers:
+    "Not supported yet; refused in an ensemble when it is on, because to leave it out would open a door.",
   java: "No meaning here; ignored with a warning.",
 };
 
@@ -82,26 +102,26 @@ export function keysMarkdown(): string {
     "Made from the table that the server itself reads with (`src/server/config_keys.ts`). The first name is the one",
     "in a `zoo.cfg`, the second the one in TOML. Names of families end in a dot.\n",
   ];
-  for (const use of ["acts", "ensemble", "met", "later", "guards", "java"] as const) {
+  for (const use of ["acts", "ensemble", "met", "later", "guards", "guardsMembers", "java"] as const) {
     const rows = [...allKeys].filter(([, spec]) => spec.use === use);
     parts.push(`## ${headings[use]}\n`);
+    const acting = use === "acts" || use === "ensemble";
     parts.push(
-      use === "acts"
-        ? "| key | TOML | when not set | allowed | what it does |"
-        : "| key | standard | what it is |",
+      acting ? "| key | TOML | when not set | allowed | what it does |" : "| key | standard | what it is |",
     );
-    parts.push(use === "acts" ? "|---|---|---|---|---|" : "|---|---|---|");
-    parts.push(...rows.map(([key, spec]) => use === "acts" ? actingRow(key, spec) : knownRow(key, spec)), "");
+    parts.push(acting ? "|---|---|---|---|---|" : "|---|---|---|");
+    parts.push(...rows.map(([key, spec]) => acting ? actingRow(key, spec) : knownRow(key, spec)), "");
   }
   return parts.join("\n");
 }
 
 const headings: Readonly<Record<Use, string>> = {
   acts: "What acts",
-  ensemble: "For an ensemble: checked, and accepted",
+  ensemble: "What acts in an ensemble",
   met: "Always done: accepted",
   later: "Not supported yet: warned about when it asks for something",
   guards: "Not supported yet, and refused when it asks for something",
+  guardsMembers: "Not supported yet, and refused in an ensemble when it asks for something",
   java: "No meaning outside Java: ignored with a warning",
 };
 

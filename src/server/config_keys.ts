@@ -15,12 +15,13 @@ import type { ServerSettings } from "./config_types.ts";
 
 /**
  * What becomes of a key:
- * `acts`: honoured · `ensemble`: read and checked, of use once there are several servers ·
- * `met`: what it asks for is always done · `later`: not there yet, so a value that differs from the
- * standard one gets a warning · `guards`: as `later`, but to leave it out would open a door, so such a
- * value stops the start · `java`: about the Java virtual machine or its parts, ignored with a warning.
+ * `acts`: honoured · `ensemble`: honoured where there are several servers · `met`: what it asks for is
+ * always done · `later`: not there yet, so a value that differs from the standard one gets a warning ·
+ * `guards`: as `later`, but to leave it out would open a door, so such a value stops the start ·
+ * `guardsMembers`: the same, in an ensemble · `java`: about the Java virtual machine or its parts,
+ * ignored with a warning.
  */
-export type Use = "acts" | "ensemble" | "met" | "later" | "guards" | "java";
+export type Use = "acts" | "ensemble" | "met" | "later" | "guards" | "guardsMembers" | "java";
 
 export interface KeySpec {
   readonly use: Use;
@@ -49,8 +50,8 @@ export const keys = {
     toml: "storage.data_dir",
     grammar: "core",
     standard: "",
-    doc: "Where the tree is kept, and the file `myid`. Needed.",
-    shows: (s) => s.dataDir,
+    doc: "Where the tree is kept, and the file `myid`. Needed, unless the tree is kept in memory.",
+    shows: (s) => s.dataDir === "" ? null : s.dataDir,
   },
   dataLogDir: {
     use: "acts",
@@ -59,7 +60,16 @@ export const keys = {
     grammar: "core",
     standard: "",
     doc: "Where the log of transactions is kept; the same as `dataDir` when not set.",
-    shows: (s) => s.dataLogDir,
+    shows: (s) => s.dataLogDir === "" ? null : s.dataLogDir,
+  },
+  "zoolet.storage": {
+    use: "acts",
+    kind: "storageKind",
+    toml: "storage.kind",
+    grammar: "own",
+    standard: "disk",
+    doc: "`memory`, for an observer alone: nothing is kept, and each start asks the ensemble for everything.",
+    shows: (s) => s.storageKind,
   },
   "zoolet.sync": {
     use: "acts",
@@ -247,7 +257,8 @@ export const keys = {
     toml: "server.id",
     grammar: "own",
     standard: "",
-    doc: "The server's id, instead of the file `myid`. Without either it is 1, and `conf` shows 0.",
+    doc:
+      "The server's id, instead of the file `myid`. Without either a server that stands alone has 1, and `conf` shows 0.",
     shows: (s) => s.serverId,
   },
   tickTime: {
@@ -552,38 +563,276 @@ export const keys = {
   "server.": {
     use: "ensemble",
     kind: "text",
-    toml: null,
+    toml: "ensemble.servers.",
     grammar: "core",
     standard: "",
     doc:
-      "`server.1=host:2888:3888;2181`. One such line gives a standalone server its client port; more come with a later version.",
+      "`server.1=host:2888:3888;2181`, one for each member. A single one gives a standalone server its client port.",
     prefix: true,
   },
-  dynamicConfigFile: ensemble("path", "", "A file of its own for the `server.N` lines."),
-  peerType: ensemble("peerType", "participant", "Whether this server votes."),
-  standaloneEnabled: ensemble("boolean", "true", "`false`: one server alone is an ensemble too."),
-  reconfigEnabled: ensemble("boolean", "false", "Let clients change the membership."),
-  initLimit: ensemble("ticks", "", "Ticks a learner has to connect and catch up."),
-  syncLimit: ensemble("ticks", "", "Ticks a learner may lag behind."),
-  connectToLearnerMasterLimit: ensemble("ticks", "0", "The connecting part of `initLimit`."),
-  electionAlg: ensemble("electionAlg", "3", "The election algorithm; there is only 3."),
-  observerMasterPort: ensemble("integer", "0", "Followers accept observers here."),
-  quorumListenOnAllIPs: ensemble("boolean", "false", "Peers' ports on all addresses."),
-  syncEnabled: ensemble("boolean", "true", "Observers keep a log."),
-  localSessionsEnabled: ensemble("boolean", "false", "Sessions that one server alone knows."),
-  localSessionsUpgradingEnabled: ensemble("boolean", "false", "Turn those into global ones when needed."),
-  sslQuorum: ensemble("boolean", "false", "TLS between peers."),
-  portUnification: ensemble("boolean", "false", "Peers' ports take TLS and plaintext."),
-  sslQuorumReloadCertFiles: ensemble("boolean", "false", "Read peers' certificates anew when they change."),
-  "quorum.auth.enableSasl": ensemble("boolean", "false", "SASL between peers."),
-  "quorum.auth.learnerRequireSasl": ensemble("boolean", "false", "Learners insist on it."),
-  "quorum.auth.serverRequireSasl": ensemble("boolean", "false", "Servers insist on it."),
-  "multiAddress.enabled": ensemble("boolean", "false", "Several addresses for one server."),
+  "group.": {
+    use: "ensemble",
+    kind: null,
+    toml: "ensemble.groups.",
+    grammar: "core",
+    standard: "",
+    doc: "`group.1=1:2:3`: quorums of groups, each with its voters. In TOML a list of numbers.",
+    prefix: true,
+  },
+  "weight.": {
+    use: "ensemble",
+    kind: null,
+    toml: "ensemble.weights.",
+    grammar: "core",
+    standard: "1",
+    doc: "`weight.1=2`: what a voter counts in its group; 0 is never elected.",
+    prefix: true,
+  },
+  "zoolet.observe": {
+    use: "ensemble",
+    kind: "members",
+    toml: "ensemble.observe",
+    grammar: "own",
+    standard: "",
+    doc:
+      "Voters to follow from outside, all of them: `zk1,zk2,zk3`, or `1=zk1:2888:3888` where the numbers or ports are others. Nothing else is needed, here or there.",
+  },
+  dynamicConfigFile: {
+    use: "ensemble",
+    kind: "path",
+    toml: null,
+    grammar: "core",
+    standard: "",
+    doc: "A file of its own for the `server.N` lines. It is read and never written.",
+  },
+  peerType: {
+    use: "ensemble",
+    kind: "peerType",
+    toml: "ensemble.role",
+    grammar: "core",
+    standard: "participant",
+    doc: "`observer`: this server has no vote. Its own `server.N` line wins; an observer may do without one.",
+    shows: (s) => s.ensemble === null ? null : s.ensemble.observer ? "observer" : "participant",
+  },
+  initLimit: {
+    use: "ensemble",
+    kind: "ticks",
+    toml: "ensemble.init_limit",
+    grammar: "core",
+    standard: "10 in TOML",
+    doc: "Ticks a learner has to connect and to catch up. Needed in a `zoo.cfg`.",
+    shows: (s) => s.ensemble?.initLimit ?? null,
+  },
+  syncLimit: {
+    use: "ensemble",
+    kind: "ticks",
+    toml: "ensemble.sync_limit",
+    grammar: "core",
+    standard: "5 in TOML",
+    doc: "Ticks of silence after which a leader or a learner is given up. Needed in a `zoo.cfg`.",
+    shows: (s) => s.ensemble?.syncLimit ?? null,
+  },
+  connectToLearnerMasterLimit: {
+    use: "ensemble",
+    kind: "ticks",
+    toml: "ensemble.connect_limit",
+    grammar: "core",
+    standard: "0",
+    doc: "Ticks for reaching the leader; 0 is `initLimit`.",
+    shows: (s) => s.ensemble?.connectToLeaderLimit ?? null,
+  },
+  standaloneEnabled: {
+    use: "ensemble",
+    kind: "boolean",
+    toml: "ensemble.standalone",
+    grammar: "core",
+    standard: "true",
+    doc: "`false`: one server alone is an ensemble of one.",
+    shows: (s) => s.ensemble === null || s.ensemble.quorum.voters.length > 1 ? null : false,
+  },
+  electionAlg: {
+    use: "ensemble",
+    kind: "electionAlg",
+    toml: null,
+    grammar: "core",
+    standard: "3",
+    doc: "The election algorithm; there is only 3.",
+  },
+  cnxTimeout: {
+    use: "ensemble",
+    kind: "msPositive",
+    toml: "ensemble.dial_ms",
+    grammar: "property",
+    standard: "5000",
+    doc: "For one attempt to reach another's election port.",
+    shows: (s) => s.ensemble?.electionConnectMsMax ?? null,
+  },
+  quorumListenOnAllIPs: {
+    use: "ensemble",
+    kind: "boolean",
+    toml: "ensemble.listen_on_all",
+    grammar: "core",
+    standard: "false",
+    doc: "The two ports for members on all addresses, not on that of the own line alone.",
+    shows: (s) => s.ensemble?.listenOnAllAddresses ?? null,
+  },
+  electionPortBindRetry: {
+    use: "ensemble",
+    kind: "count",
+    toml: "ensemble.bind_retries",
+    grammar: "property",
+    standard: "3",
+    doc: "How often a port for members is tried again, once a second, while it is taken; 0 is for ever.",
+    shows: (s) => s.ensemble?.bindRetries ?? null,
+  },
+  tcpKeepAlive: {
+    use: "ensemble",
+    kind: "boolean",
+    toml: "ensemble.keep_alive",
+    grammar: "property",
+    standard: "false",
+    doc: "TCP keep-alive between members.",
+    shows: (s) => s.ensemble?.tcpKeepAlive ?? null,
+  },
+  "multiAddress.enabled": {
+    use: "ensemble",
+    kind: "boolean",
+    toml: "ensemble.multi_address",
+    grammar: "property",
+    standard: "false",
+    doc: "Several addresses for one server, with `|` between them.",
+    shows: (s) => s.ensemble?.multiAddress ?? null,
+  },
+  leaderServes: {
+    use: "ensemble",
+    kind: "switchWord",
+    toml: "ensemble.leader_serves",
+    grammar: "property",
+    standard: "yes",
+    doc: "`no`: a leader takes no clients. Every other word lets it.",
+    shows: (s) => s.ensemble === null ? null : s.ensemble.leaderServes ? "yes" : "no",
+  },
+  observerMasterPort: {
+    use: "ensemble",
+    kind: "portOrNone",
+    toml: "ensemble.observer_master_port",
+    grammar: "core",
+    standard: "0",
+    doc: "Followers serve observers on this port, and observers look for followers there; 0 is nowhere.",
+    shows: (s) => s.ensemble === null ? null : Math.max(0, s.ensemble.observerMasterPort),
+  },
+  "observer.election.DelayMs": {
+    use: "ensemble",
+    kind: "ms",
+    toml: "ensemble.observer_delay_ms",
+    grammar: "property",
+    standard: "200",
+    doc: "An observer that lost its leader waits a random time up to this before it looks for another.",
+    shows: (s) => s.ensemble?.observerElectionDelayMs ?? null,
+  },
+  "leader.maxConcurrentSnapSyncs": {
+    use: "ensemble",
+    kind: "countPositive",
+    toml: "ensemble.snap_syncs",
+    grammar: "property",
+    standard: "10",
+    doc: "Learners that may be given the whole tree at once.",
+    shows: (s) => s.ensemble?.snapSyncsMax ?? null,
+  },
+  "leader.maxConcurrentDiffSyncs": {
+    use: "ensemble",
+    kind: "countPositive",
+    toml: "ensemble.diff_syncs",
+    grammar: "property",
+    standard: "100",
+    doc: "Learners that may be given what they missed at once.",
+    shows: (s) => s.ensemble?.diffSyncsMax ?? null,
+  },
+  snapshotSizeFactor: {
+    use: "ensemble",
+    kind: "factor",
+    toml: "ensemble.snapshot_size_factor",
+    grammar: "property",
+    standard: "0.33",
+    doc:
+      "A learner that missed more than this share of the tree is given the tree; below 0, whenever memory alone cannot help it.",
+    shows: (s) => s.ensemble?.snapshotSizeFactor ?? null,
+  },
+  commitLogCount: {
+    use: "ensemble",
+    kind: "count",
+    toml: "ensemble.history_txns",
+    grammar: "property",
+    standard: "500",
+    doc: "Committed transactions kept in memory for learners that were away: so many at least.",
+    shows: (s) => s.ensemble?.historyTxnsMin ?? null,
+  },
+  syncEnabled: {
+    use: "ensemble",
+    kind: "boolean",
+    toml: null,
+    grammar: "core",
+    standard: "true",
+    doc: "`false`, on an observer: `zoolet.storage=memory`.",
+  },
+  "observer.syncEnabled": {
+    use: "ensemble",
+    kind: "boolean",
+    toml: null,
+    grammar: "property",
+    standard: "true",
+    doc: "The same; of the two this one wins.",
+  },
+  reconfigEnabled: {
+    use: "later",
+    kind: "boolean",
+    toml: null,
+    grammar: "core",
+    standard: "false",
+    doc: "Let clients change the membership. The members stay as they are written.",
+  },
+  localSessionsEnabled: {
+    use: "later",
+    kind: "boolean",
+    toml: null,
+    grammar: "core",
+    standard: "false",
+    doc: "Sessions that one server alone knows.",
+  },
+  localSessionsUpgradingEnabled: {
+    use: "later",
+    kind: "boolean",
+    toml: null,
+    grammar: "core",
+    standard: "false",
+    doc: "Turn those into global ones when needed.",
+  },
+  sslQuorum: guardsMembers("TLS between members."),
+  portUnification: guardsMembers("Ports for members that take TLS and plaintext."),
+  sslQuorumReloadCertFiles: {
+    use: "later",
+    kind: "boolean",
+    toml: null,
+    grammar: "core",
+    standard: "false",
+    doc: "Read members' certificates anew when they change.",
+  },
+  "quorum.auth.enableSasl": guardsMembers("SASL between members."),
+  "quorum.auth.learnerRequireSasl": guardsMembers("Learners insist on it."),
+  "quorum.auth.serverRequireSasl": guardsMembers("Servers insist on it."),
 } satisfies Record<string, KeySpec>;
 
 export type KeyName = keyof typeof keys;
 export type KindOf<K extends KeyName> = (typeof keys)[K]["kind"];
 
-function ensemble<const K extends KindName>(kind: K, standard: string, doc: string) {
-  return { use: "ensemble", kind, toml: null, grammar: "core", standard, doc } as const;
+/** Asks for a protection between members. One that stands alone has none to protect itself from. */
+function guardsMembers(doc: string) {
+  return {
+    use: "guardsMembers",
+    kind: "boolean",
+    toml: null,
+    grammar: "core",
+    standard: "false",
+    doc,
+  } as const;
 }

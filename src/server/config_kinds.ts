@@ -10,7 +10,7 @@
  */
 import * as v from "valibot";
 
-export type Shape = "integer" | "boolean" | "text" | "list" | "interval";
+export type Shape = "integer" | "decimal" | "boolean" | "text" | "list" | "interval";
 
 /** How Apache reads the number: `core` keys as plain decimals, passed-through ones also hex and octal. */
 export type Grammar = "core" | "property" | "own";
@@ -42,6 +42,13 @@ export const kinds = {
     shape: "integer",
     allowed: "a port from 0 to 65535, or -1 for none",
     schema: range(-1, 65535),
+    sentence: portSentence,
+  },
+  /** Apache takes every number below 1 for "none". */
+  portOrNone: {
+    shape: "integer",
+    allowed: "a port from 1 to 65535, or 0 for none",
+    schema: v.pipe(range(-int32Max - 1, 65535), v.transform((port) => (port < 1 ? -1 : port))),
     sentence: portSentence,
   },
   tick: {
@@ -98,6 +105,7 @@ export const kinds = {
     sentence: (found) =>
       /^[+-]?\d+$/.test(found) ? "Invalid electionAlg value. Only 3 is supported." : notANumber(found),
   },
+  factor: { shape: "decimal", allowed: "a number, as in 0.33", schema: v.pipe(v.number(), v.finite()) },
   boolean: {
     shape: "boolean",
     allowed: "true or false",
@@ -138,6 +146,13 @@ export const kinds = {
     allowed: "a list of authentication schemes with commas",
     schema: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(64)),
   },
+  members: {
+    shape: "list",
+    allowed:
+      "a list of servers with commas, each host, host:quorumPort:electionPort or N=host:quorumPort:electionPort",
+    schema: v.pipe(v.array(line), v.minLength(1), v.maxLength(255)),
+  },
+  storageKind: { shape: "text", allowed: "disk or memory", schema: v.pipe(lowered, word("disk", "memory")) },
   sync: { shape: "text", allowed: "full or off", schema: v.pipe(lowered, word("full", "off")) },
   logFormat: { shape: "text", allowed: "text or json", schema: v.pipe(lowered, word("text", "json")) },
   logLevel: {
@@ -244,6 +259,8 @@ function valueOfText(shape: Shape, grammar: Grammar, text: string): unknown {
     }
     case "integer":
       return integerOf(text, grammar);
+    case "decimal":
+      return /^[+-]?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})$/.test(text) ? Number(text) : undefined;
     case "interval":
       return intervalMsOf(text);
   }

@@ -19,37 +19,30 @@ const met: readonly Row[] = [
   ["snapshot.trust.empty", "false", "An empty data directory is always a fresh start."],
 ];
 
-const ensembleOnly: readonly Row[] = [
-  ["group", "", "Hierarchical quorums: the groups."],
-  ["weight", "", "Hierarchical quorums: the weights."],
-  ["ssl.quorum.", "", "TLS material for peers."],
-  ["quorum.auth.learner.saslLoginContext", "QuorumLearner", "SASL between peers."],
-  ["quorum.auth.server.saslLoginContext", "QuorumServer", "SASL between peers."],
-  ["quorum.auth.kerberos.servicePrincipal", "zkquorum/localhost", "SASL between peers."],
-  ["multiAddress.reachabilityCheckEnabled", "true", "Several addresses for one server."],
-  ["multiAddress.reachabilityCheckTimeoutMs", "1000", "Several addresses for one server."],
-  ["commitLogCount", "500", "Transactions kept in memory for learners."],
-  ["snapshotSizeFactor", "0.33", "When learners get a snapshot."],
-  ["leader.maxConcurrentSnapSyncs", "10", "Learners that catch up at once."],
-  ["leader.maxConcurrentDiffSyncs", "100", "Learners that catch up at once."],
-  ["leaderServes", "yes", "Whether a leader takes clients."],
-  ["cnxTimeout", "5000", "Time for peers to connect."],
-  ["quorumCnxnTimeoutMs", "-1", "Time for peers to connect."],
-  ["electionPortBindRetry", "3", "How often the election port is tried."],
-  ["fastleader.minNotificationInterval", "200", "Pace of an election."],
-  ["fastleader.maxNotificationInterval", "60000", "Pace of an election."],
-  ["leader.maxTimeToWaitForEpoch", "-1", "Pace of an election."],
-  ["leaderConnectDelayDuringRetryMs", "100", "Pace of learners."],
-  ["observer.reconnectDelayMs", "0", "Pace of observers."],
-  ["observer.election.DelayMs", "200", "Pace of observers."],
-  ["observer.syncEnabled", "true", "Observers keep a log."],
-  ["observerMaster.sizeLimit", "33554432", "What is held for observers."],
-  ["tcpKeepAlive", "false", "TCP keep-alive between peers."],
-  ["forceSnapshotSync", "false", "Learners always get a snapshot."],
-  ["db.autocreate", "true", "Whether an empty server may vote."],
+/** Beside a guard that stops the start, or of another's inner workings: harmless as they stand. */
+const ensembleMet: readonly Row[] = [
+  ["ssl.quorum.", "", "TLS material for members; of use with `sslQuorum` alone."],
+  ["quorum.auth.learner.saslLoginContext", "QuorumLearner", "Of use with SASL between members alone."],
+  ["quorum.auth.server.saslLoginContext", "QuorumServer", "Of use with SASL between members alone."],
+  ["quorum.auth.kerberos.servicePrincipal", "zkquorum/localhost", "Of use with SASL between members alone."],
+  ["multiAddress.reachabilityCheckEnabled", "true", "All addresses of a server are tried at once."],
+  ["multiAddress.reachabilityCheckTimeoutMs", "1000", "All addresses of a server are tried at once."],
+  ["leader.maxTimeToWaitForEpoch", "-1", "A leader that gets no followers gives up by `initLimit`."],
+  ["leaderConnectDelayDuringRetryMs", "100", "A learner tries its leader again after some 15 ms."],
 ];
 
 const later: readonly Row[] = [
+  ["fastleader.minNotificationInterval", "200", "The pace of an election is the server's own."],
+  ["fastleader.maxNotificationInterval", "60000", "The pace of an election is the server's own."],
+  [
+    "quorumCnxnTimeoutMs",
+    "-1",
+    "How long a member that connects may take to say who it is: `syncLimit` ticks.",
+  ],
+  ["observer.reconnectDelayMs", "0", "A random wait of observers before they connect."],
+  ["observerMaster.sizeLimit", "33554432", "Bytes that a follower holds for observers that come late."],
+  ["forceSnapshotSync", "false", "Learners always get the whole tree."],
+  ["db.autocreate", "true", "`false`: an empty server has no vote until it has caught up."],
   ["largeRequestMaxBytes", "104857600", "Bytes of large requests in flight."],
   ["largeRequestThreshold", "-1", "What counts as a large request."],
   ["request_throttle_max_requests", "0", "The request throttle."],
@@ -179,8 +172,6 @@ const java: readonly Row[] = [
   ["console.threshold", "", "Java's logging."],
 ];
 
-/** These begin a name without a dot of their own. */
-const bareFamilies: ReadonlySet<string> = new Set(["group", "weight"]);
 /** Their Java property has no `zookeeper.` prefix. */
 const bareNames: ReadonlySet<string> = new Set([
   "leader.nodelay",
@@ -203,7 +194,7 @@ function rows(use: Use, from: readonly Row[]): [string, KeySpec][] {
       grammar: strict.has(key) ? "core" : "property",
       standard,
       doc,
-      ...(key.endsWith(".") || bareFamilies.has(key) ? { prefix: true as const } : {}),
+      ...(key.endsWith(".") ? { prefix: true as const } : {}),
       ...(bareNames.has(key) ? { bare: true as const } : {}),
       ...(/password/i.test(key) ? { secret: true as const } : {}),
     };
@@ -215,7 +206,7 @@ function rows(use: Use, from: readonly Row[]): [string, KeySpec][] {
 export const allKeys: ReadonlyMap<string, KeySpec> = new Map<string, KeySpec>([
   ...Object.entries(keys),
   ...rows("met", met),
-  ...rows("ensemble", ensembleOnly),
+  ...rows("met", ensembleMet),
   ...rows("later", later),
   ...rows("guards", guards),
   ...rows("java", java),
@@ -245,12 +236,21 @@ export function specOf(key: string): { readonly name: string; readonly spec: Key
 }
 
 export function keyOfToml(path: string): string | null {
-  return tomlNames.get(path) ?? null;
+  const own = tomlNames.get(path);
+  if (own !== undefined) return own;
+  for (const [key, { toml }] of families) {
+    if (toml !== null && path.startsWith(toml)) return `${key}${path.slice(toml.length)}`;
+  }
+  return null;
 }
 
 /** Our own words for a reader of TOML: every classic name that has a path there becomes that path. */
 export function inTomlWords(text: string): string {
-  return text.replace(/[\w.]*\w/g, (word) => allKeys.get(word)?.toml ?? word);
+  return text.replace(/[\w.]*\w/g, (word) => {
+    const found = specOf(word);
+    if (found === null || found.spec.toml === null) return word;
+    return `${found.spec.toml}${word.slice(found.name.length)}`;
+  });
 }
 
 /** The known name nearest to a misspelt one, or null when none is near. */

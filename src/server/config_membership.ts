@@ -1,15 +1,16 @@
 /**
- * Membership: the `server.N` lines, as far as a server that stands alone needs them.
+ * Membership: one `server.N` line, read and written as Apache reads and writes it.
  *
  * The official container image writes no `clientPort`: its only source is the `;2181` at the end of
- * the one `server.1` line. So that line is read in full, checked as Apache checks it, and two or more
- * of them are turned down in so many words instead of starting as something they did not mean.
+ * the one `server.1` line. So the line is read in full, also by a server that stands alone.
  *
  * ```
  * server.1=host:2888:3888:participant|host2:2888:3888;0.0.0.0:2181;0.0.0.0:2281
  *          └──── addresses, with | between ────────┘ └ client ──┘ └ TLS ─────┘
  * ```
  */
+import { addressText } from "../core/base/ip.ts";
+import { clip } from "./config_report.ts";
 
 export interface ClientAddress {
   readonly host: string;
@@ -68,6 +69,7 @@ export function parseMember(key: string, value: string, multiAddress: boolean): 
       }
       role = lower;
     }
+    if (host === "" || /\s/.test(host)) return refuse("a host name or an address before the ports", "");
     addresses.push({ host, quorumPort, electionPort });
   }
   if (addresses.length > 16) return refuse("16 addresses at most", "");
@@ -92,6 +94,38 @@ export function parseMember(key: string, value: string, multiAddress: boolean): 
         "the pipe separated list of host:port:port or host:port:port:type and client_config is port or host:port",
     );
   }
+}
+
+/** Ports that the examples of Apache ZooKeeper use, and so does nearly everybody. */
+const quorumPortUsual = 2888;
+const electionPortUsual = 3888;
+
+/** One item of `zoolet.observe`: `[N=]host[:quorumPort:electionPort]`, its number being its place when it names none. */
+export function parseObserved(text: string, place: number): ParsedMember {
+  const numbered = /^(\d{1,15})=(.*)$/.exec(text);
+  const id = numbered?.[1] ?? String(place);
+  const address = numbered?.[2] ?? text;
+  const parts = splitHost(address);
+  const whole = parts?.length === 1 ? `${address}:${quorumPortUsual}:${electionPortUsual}` : address;
+  return parts?.[0] === "" ? refuse("[N=]host[:quorumPort:electionPort]", "") : parseMember(
+    `server.${id}`,
+    whole,
+    false,
+  );
+}
+
+/** The line as Apache writes it, without `server.N=`: the role always, the client part where the line had one. */
+export function memberText(member: Member): string {
+  const addresses = member.addresses.map((one) => ({ ...one, host: bracketed(one.host) }))
+    .sort((a, b) => (a.host < b.host ? -1 : a.host > b.host ? 1 : 0))
+    .map(({ host, quorumPort, electionPort }) => `${host}:${quorumPort}:${electionPort}`);
+  const client = member.client === null ? "" : `;${bracketed(member.client.host)}:${member.client.port}`;
+  return `${addresses.join("|")}:${member.role}${client}`;
+}
+
+function bracketed(host: string): string {
+  const text = addressText(host);
+  return text.includes(":") ? `[${text}]` : text;
 }
 
 /** As it would stand in `conf`: `;2181` is `0.0.0.0:2181`. */
@@ -135,8 +169,4 @@ function unresolved(host: string, text: string): ParsedMember {
 
 function refuse(allowed: string, sentence: string): ParsedMember {
   return { kind: "refused", allowed, sentence };
-}
-
-function clip(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

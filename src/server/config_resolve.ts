@@ -55,7 +55,9 @@ export class Resolved {
 
   /** The members of a family, `server.1` and on, in the order written. */
   family(prefix: string): Written[] {
-    return [...this.#entries].filter(([name]) => name.startsWith(prefix) && name !== prefix)
+    // `server.principal` is a key of its own and no member of `server.`.
+    const family = specOf(prefix)?.spec;
+    return [...this.#entries].filter(([name, { spec }]) => spec === family && name !== prefix)
       .map(([name, { written }]) => ({ ...written, name }));
   }
 
@@ -221,6 +223,9 @@ function tellUse(name: string, spec: KeySpec, one: Written, value: unknown, repo
       return;
     case "later":
       if (!same) report.warn(one, `${shownName} is not supported yet and is ignored: ${spec.doc}`);
+      return;
+    case "guardsMembers":
+      // Told where it is known whether there are others: config_ensemble.
       return;
     case "guards":
       if (value === true) {

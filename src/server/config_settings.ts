@@ -10,39 +10,58 @@
 import * as limits from "../core/base/limits.ts";
 import { systemCodeOf } from "../runtime/ports.ts";
 import { keys } from "./config_keys.ts";
-import { ensembleOf } from "./config_ensemble.ts";
+import { ensembleOf, type Membership } from "./config_ensemble.ts";
 import { type Place, placeText, type Report } from "./config_report.ts";
 import type { Resolved } from "./config_resolve.ts";
 import type { ConfigFiles } from "./config_source.ts";
 import { tlsOf } from "./config_tls.ts";
-import type { ServerSettings } from "./config_types.ts";
+import type { EnsembleSettings, ServerSettings } from "./config_types.ts";
 
 /** Session ids carry the low 8 bits of the id, and 0xff marks a TTL node. server-semantics 1.4. */
 const serverIdExtendedMax = 254;
+
+const clientPortUsual = 2181;
 
 export const fourLetterWordsKnown: readonly string[] = [
   ..."conf cons crst dirs dump envi gtmk hash isro mntr ruok srst srvr stat stmk wchc wchp wchs".split(" "),
 ];
 
+/** `chance`: 32 bits, of which an observer that has no number makes itself one. */
 export function buildSettings(
   files: ConfigFiles,
-  from: { readonly source: string; readonly sourceText: string | null },
+  from: { readonly source: string; readonly sourceText: string | null; readonly chance: number },
   resolved: Resolved,
   report: Report,
 ): ServerSettings {
   const whole: Place = { file: from.source, line: 0 };
   const origins = resolved.origins();
-  const dirs = directories(files, resolved, whole, report);
-  const membership = ensembleOf(files, resolved, dirs.dataDir, whole, report);
+  const observes = resolved.isSet("zoolet.observe");
+  const inMemory = resolved.get("zoolet.storage") === "memory" ||
+    (observes && !resolved.isSet("zoolet.storage") && !resolved.isSet("dataDir"));
+  const dirs = directories(files, resolved, inMemory, whole, report);
+  const membership = ensembleOf(
+    files,
+    resolved,
+    { dataDir: dirs.dataDir, whole, chance: from.chance },
+    report,
+  );
+  const storageKind = storageOf(resolved, inMemory, membership, whole, report);
   const standard = <K extends keyof typeof keys>(key: K): string => keys[key].standard;
   const numberOf = (key: keyof typeof keys, value: number | undefined): number =>
     value ?? Number(standard(key));
 
-  const clientPort = resolved.get("clientPort") ?? membership.client?.port ?? -1;
   const secureClientPort = resolved.get("secureClientPort") ?? membership.secureClient?.port ?? -1;
+  // Whoever only names an ensemble gets the port that its clients try first.
+  const clientPortElse = observes && secureClientPort === -1 ? clientPortUsual : -1;
+  const clientPort = resolved.get("clientPort") ?? membership.client?.port ?? clientPortElse;
   const clientHost = membership.client?.host ?? null;
   if (!resolved.isSet("clientPort") && membership.client !== null) {
     origins.set("clientPort", placeText(membership.place ?? whole));
+  }
+  const { ensemble } = membership;
+  actingWord(resolved, "leaderServes", "no", report);
+  if (ensemble !== null && clientPort === -1 && secureClientPort === -1) {
+    report.warn(whole, "clientPort is not set: this member serves no clients");
   }
   portsAgree(resolved, { clientPort, secureClientPort, reason: membership.reason }, whole, report);
 
@@ -67,7 +86,7 @@ export function buildSettings(
     const place = resolved.placeOf("ssl.keyStore.location", whole);
     report.warn(place, "a certificate is set but no secureClientPort, so nothing uses it");
   }
-  const serverId = resolved.get("zoolet.serverId") ?? membership.id;
+  const serverId = membership.id;
   const admin = {
     enabled: resolved.get("admin.enableServer") ?? true,
     address: resolved.get("admin.serverAddress") ?? standard("admin.serverAddress"),
@@ -85,8 +104,19 @@ export function buildSettings(
     );
   }
 
+  if (ensemble !== null) {
+    memberPortsAreFree(
+      ensemble,
+      { clientPort, clientPortAddress, secureClientPort, admin },
+      membership.place ?? whole,
+      report,
+    );
+  }
+
   const readOnlyMode = resolved.get("readonlymode.enabled") ?? false;
   return {
+    ensemble,
+    storageKind,
     source: from.source,
     sourceText: from.sourceText,
     ...dirs,
@@ -108,7 +138,7 @@ export function buildSettings(
     sessionlessMsMax: numberOf("nio.sessionlessCnxnTimeout", resolved.get("nio.sessionlessCnxnTimeout")),
     serverId: serverId ?? 1,
     serverIdShown: serverId ?? 0,
-    extendedTypes: extendedTypes(resolved, serverId ?? 1, whole, report),
+    extendedTypes: extendedTypes(resolved, serverId ?? 1, ensemble, whole, report),
     enforceQuota: resolved.get("enforceQuota") ?? false,
     skipAcl: actingWord(resolved, "skipACL", "yes", report),
     digestEnabled: resolved.get("digest.enabled") ?? true,
@@ -152,10 +182,11 @@ function ticksMs(tickMs: number, ticks: number): number {
 function directories(
   files: ConfigFiles,
   resolved: Resolved,
+  inMemory: boolean,
   whole: Place,
   report: Report,
 ): { dataDir: string; dataLogDir: string } {
-  if (!resolved.isSet("dataDir")) {
+  if (!resolved.isSet("dataDir") && !inMemory) {
     report.problem(whole, "dataDir", "", "the directory to keep the data in", "dataDir is not set");
   }
   const absolute = (key: "dataDir" | "dataLogDir"): string | null => {
@@ -174,6 +205,66 @@ function directories(
   };
   const dataDir = absolute("dataDir") ?? "";
   return { dataDir, dataLogDir: absolute("dataLogDir") ?? dataDir };
+}
+
+function storageOf(
+  resolved: Resolved,
+  inMemory: boolean,
+  membership: Membership,
+  whole: Place,
+  report: Report,
+): ServerSettings["storageKind"] {
+  const { ensemble } = membership;
+  const observer = ensemble?.observer === true;
+  const synced = resolved.get("observer.syncEnabled") ?? resolved.get("syncEnabled") ?? true;
+  if (!inMemory) {
+    if (synced || !observer || resolved.isSet("zoolet.storage")) return "disk";
+    const key = resolved.isSet("observer.syncEnabled") ? "observer.syncEnabled" : "syncEnabled";
+    report.note(resolved.placeOf(key, whole), `${key} is false: this observer keeps its data in memory`);
+    return "memory";
+  }
+  // Other problems with the membership are told first: what role it has is not known then.
+  const known = ensemble !== null || membership.reason !== "ensemble";
+  if (!observer && known) {
+    report.problem(
+      resolved.placeOf("zoolet.storage", whole),
+      "zoolet.storage",
+      "memory",
+      "disk, or the role of an observer: what a server without others or a voter has acknowledged has to outlive it",
+    );
+  }
+  return "memory";
+}
+
+/** The ports of the own line are bound on this machine, beside those for clients and for the admin. */
+function memberPortsAreFree(
+  ensemble: EnsembleSettings,
+  others: {
+    readonly clientPort: number;
+    readonly clientPortAddress: string | null;
+    readonly secureClientPort: number;
+    readonly admin: ServerSettings["admin"];
+  },
+  place: Place,
+  report: Report,
+): void {
+  const own = ensemble.members.find(({ sid }) => sid === ensemble.sid);
+  if (own === undefined) return;
+  for (const { host, quorumPort, electionPort } of own.addresses) {
+    const address = ensemble.listenOnAllAddresses ? null : host;
+    for (const port of [quorumPort, electionPort]) {
+      const taken =
+        collides({ address: others.clientPortAddress, port: others.clientPort }, { address, port })
+          ? "clientPort"
+          : others.secureClientPort === port
+          ? "secureClientPort"
+          : others.admin.enabled && collides(others.admin, { address, port })
+          ? "admin.serverPort"
+          : null;
+      if (taken === null) continue;
+      report.problem(place, `server.${ensemble.sid}`, `${port}, which ${taken} has too`, "a port of its own");
+    }
+  }
 }
 
 /** What cannot be looked at is left to the start, which says why it cannot be used. */
@@ -221,12 +312,13 @@ function portsAgree(
 }
 
 function collides(
-  a: { address: string; port: number },
+  a: { address: string | null; port: number },
   b: { address: string | null; port: number },
 ): boolean {
-  if (a.port !== b.port || a.port === 0) return false;
-  const own = wildcardAsNull(a.address);
-  return own === null || b.address === null || own === b.address;
+  if (a.port !== b.port || a.port <= 0) return false;
+  const one = a.address === null ? null : wildcardAsNull(a.address);
+  const other = b.address === null ? null : wildcardAsNull(b.address);
+  return one === null || other === null || one === other;
 }
 
 /** 0.0.0.0 is how `;2181` is written out; it means every address, those of IPv6 too. */
@@ -234,8 +326,17 @@ function wildcardAsNull(address: string | null): string | null {
   return address === "0.0.0.0" || address === "::" ? null : address;
 }
 
-function extendedTypes(resolved: Resolved, serverId: number, whole: Place, report: Report): boolean {
+function extendedTypes(
+  resolved: Resolved,
+  serverId: number,
+  ensemble: EnsembleSettings | null,
+  whole: Place,
+  report: Report,
+): boolean {
   const asked = resolved.get("extendedTypesEnabled");
+  // Without a line of its own a large number is what it needs, and the low 8 bits are as they have to be.
+  const listed = ensemble === null || ensemble.members.some(({ sid }) => sid === ensemble.sid);
+  if (!listed && serverId % 256 <= serverIdExtendedMax) return asked ?? true;
   if (asked === false || serverId <= serverIdExtendedMax) return asked ?? true;
   if (asked === undefined) {
     // On is our default, not the operator's wish: a file that Apache starts has to start here.
@@ -255,7 +356,7 @@ function extendedTypes(resolved: Resolved, serverId: number, whole: Place, repor
 /** A switch where Apache looks for one exact word and takes every other one for its opposite. */
 function actingWord(
   resolved: Resolved,
-  key: "skipACL" | "forceSync",
+  key: "skipACL" | "forceSync" | "leaderServes",
   word: "yes" | "no",
   report: Report,
 ): boolean {

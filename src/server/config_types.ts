@@ -18,6 +18,11 @@ export interface MemberSettings {
 
 /** What a member of an ensemble knows of it. */
 export interface EnsembleSettings {
+  /**
+   * The number of its own line in `members`, or of none: an observer may do without a line. Then it
+   * listens on no port for members, and its sid is above theirs, so that in every pair it is the one
+   * that dials (quorum-protocol 1.1).
+   */
   readonly sid: number;
   readonly observer: boolean;
   readonly members: readonly MemberSettings[];
@@ -31,6 +36,8 @@ export interface EnsembleSettings {
   readonly connectToLeaderLimit: number;
   /** For one dial of the election port, in ms (`cnxTimeout`). */
   readonly electionConnectMsMax: number;
+  /** How often a port for members that is taken is tried again, once a second; 0 is for ever. */
+  readonly bindRetries: number;
   readonly listenOnAllAddresses: boolean;
   readonly multiAddress: boolean;
   readonly leaderServes: boolean;

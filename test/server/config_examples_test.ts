@@ -19,6 +19,7 @@ function load(name: string, text = readFileSync(`${directory}${name}`, "utf8")) 
     "tls/cert.pem": certificate,
     "tls/key.pem": key,
     "tls/ca.pem": certificate,
+    "/var/lib/zoolet/myid": "1\n",
   });
   return settingsOf(loadSettings(files, name));
 }
@@ -57,8 +58,8 @@ test("zoolet.toml shows every setting that TOML has, and those that stand there 
     const name = /^#?(\w+) = /.exec(line);
     if (name !== null) shown.add(`${table}.${name[1]}`);
   }
-  // TLS has an example of its own; enforcing follows from naming schemes.
-  const elsewhere = (path: string): boolean => path.startsWith("tls.") || path === "acl.enforce";
+  // TLS and ensembles have examples of their own; enforcing follows from naming schemes.
+  const elsewhere = (path: string): boolean => /^(tls|ensemble)\./.test(path) || path === "acl.enforce";
   const all = [...allKeys.values()].flatMap((spec) => spec.toml === null ? [] : [spec.toml]);
   assert.deepEqual(all.filter((path) => !elsewhere(path) && !shown.has(path)), []);
 
@@ -71,6 +72,40 @@ test("zoolet.toml shows every setting that TOML has, and those that stand there 
       assert.equal(String(value), standard, `${name}.${setting}`);
     }
   }
+});
+
+test("ensemble.toml shows every setting of an ensemble, each with its standard value", () => {
+  const text = readFileSync(`${directory}ensemble.toml`, "utf8");
+  const values = parse(text.replace(/^#(?=[\w]+ = |\[)/gm, ""))["ensemble"] as Record<string, unknown>;
+  for (
+    const [path, spec] of [...allKeys].flatMap(([, one]) =>
+      one.toml === null ? [] : [[one.toml, one] as const]
+    )
+  ) {
+    if (!path.startsWith("ensemble.") || path === "ensemble.observe") continue;
+    const name = path.split(".")[1] ?? "";
+    assert.ok(name in values, path);
+    if (typeof values[name] === "object" || spec.standard === "") continue;
+    const standard = spec.kind === "switchWord" ? String(spec.standard === "yes") : spec.standard;
+    assert.equal(
+      `${values[name]}${/_limit$/.test(name) && standard.includes(" ") ? " in TOML" : ""}`,
+      standard,
+      path,
+    );
+  }
+});
+
+test("the examples of an ensemble are one, and the observer's needs no directory", () => {
+  const classic = load("ensemble.cfg").ensemble;
+  const toml = load("ensemble.toml").ensemble;
+  assert.deepEqual(classic, toml);
+  assert.deepEqual([toml?.sid, toml?.quorum.voters], [1, [1, 2, 3]]);
+  const observer = load("observer.toml");
+  assert.deepEqual([observer.ensemble?.observer, observer.storageKind, observer.clientPort], [
+    true,
+    "memory",
+    2181,
+  ]);
 });
 
 test("what is commented out in an example is right as well", () => {
