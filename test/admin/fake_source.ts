@@ -20,6 +20,7 @@ export function latencyOf(...values: number[]): LatencyHistogram {
 }
 
 export const statusFake: PeerStatus = {
+  ensemble: null,
   mode: "standalone",
   serving: true,
   serverId: 0,
@@ -93,6 +94,8 @@ export const connectionWordFake: ConnectionStatus = {
 };
 
 export const settingsFake: ServerSettings = {
+  ensemble: null,
+  storageKind: "disk",
   source: "/etc/zoo.cfg",
   sourceText: "tickTime=2000\nclientPort=23181\n",
   dataDir: "/var/lib/zookeeper",

@@ -65,15 +65,25 @@ export interface LearnerStatus {
   readonly connectedMs: number;
   /** Since anything was heard of it. */
   readonly silentMs: number;
+  readonly packetsReceived: number;
+  readonly packetsSent: number;
+  /** Requests of its clients that it forwarded. */
+  readonly requests: number;
+  /** From a proposal to its ACK; empty for an observer. */
+  readonly ackTimes: LatencySummary;
 }
 
-/** A member's part in the ensemble. */
+/** A member's part in the ensemble. Counts are since the start or the last `resetStats`. */
 export interface EnsembleStatus {
   readonly sid: number;
   readonly role: "looking" | "leader" | "follower" | "observer";
   readonly phase: "election" | "discovery" | "synchronization" | "broadcast";
+  /** How long role and phase have been what they are: while looking, how long it looks. */
+  readonly phaseMs: number;
   /** Null while there is none. */
   readonly leader: number | null;
+  /** Whom a learner hangs on: its leader, or the follower that serves this observer. Null elsewhere. */
+  readonly master: number | null;
   readonly voters: readonly number[];
   readonly observers: readonly number[];
   readonly configText: string;
@@ -85,16 +95,35 @@ export interface EnsembleStatus {
   readonly zxidDurable: number;
   readonly zxidCommitted: number;
   readonly proposalsInFlight: number;
-  /** The last election: how long it took, and how many there were since start. */
+  /** On a leader, how long it has been serving; 0 elsewhere. */
+  readonly leaderUptimeMs: number;
+  /** Proposals a leader made, with their sizes in bytes: -1 before the first and where no leader is. */
+  readonly proposals: number;
+  readonly proposalBytesLast: number;
+  readonly proposalBytesMin: number;
+  readonly proposalBytesMax: number;
+  /** Client syncs that wait for a quorum to answer. */
+  readonly pendingSyncs: number;
+  /** What a learner was sent. */
+  readonly proposalsReceived: number;
+  readonly commitsReceived: number;
+  /** The last election: how long it took, and how many were begun. */
   readonly electionMsLast: number;
   readonly elections: number;
+  /** Of those that were decided. */
+  readonly electionTimes: LatencySummary;
   /** From the decision to serving. */
   readonly syncMsLast: number;
   readonly syncKindLast: SyncKind | null;
+  readonly syncTimes: LatencySummary;
+  /** From the end of serving to serving again. */
+  readonly unavailableTimes: LatencySummary;
+  /** On a leader, from a proposal to its quorum. */
+  readonly quorumTimes: LatencySummary;
   readonly quorumPacketsReceived: number;
   readonly quorumPacketsSent: number;
   readonly forwarded: number;
-  /** On a leader; empty elsewhere. */
+  /** On a leader, and on a follower that serves observers; empty elsewhere. */
   readonly learners: readonly LearnerStatus[];
   /** On a leader: votes of quorum links that were turned away, and why they ended. */
   readonly learnersRefused: number;

@@ -76,6 +76,7 @@ export function makeStatusSource(
         if (count > 0) requestsByOp.set(opName(op), count);
       }
       return {
+        ensemble: null,
         mode: "standalone",
         serving: true,
         serverId: peer.options.serverId,
