@@ -59,6 +59,15 @@ export interface TcpListenOptions {
   };
 }
 
+export interface TcpConnectOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly timeoutMs: number;
+  readonly keepAlive?: boolean;
+  /** Gives the attempt up; of no effect once it is connected. */
+  readonly cancel?: AbortSignal;
+}
+
 /** A failure to listen or to connect; `code` is the system's (EADDRINUSE, ECONNREFUSED, …), "" when there is none. */
 export class TcpError extends Error {
   override readonly name = "TcpError";
@@ -72,10 +81,8 @@ export class TcpError extends Error {
 export interface TcpPort {
   /** Rejects with a TcpError whose `code` is the system's (EADDRINUSE, EACCES, …). */
   listen(options: TcpListenOptions, accept: (socket: TcpSocket) => TcpHandler): Promise<TcpListener>;
-  connect(
-    options: { readonly host: string; readonly port: number; readonly timeoutMs: number },
-    handler: TcpHandler,
-  ): Promise<TcpSocket>;
+  /** Rejects with a TcpError; code ECANCELED when `cancel` was aborted first. A name is looked up each time. */
+  connect(options: TcpConnectOptions, handler: TcpHandler): Promise<TcpSocket>;
 }
 
 // --------------------------------------------------------------------------------------- sqlite

@@ -15,7 +15,14 @@ import net from "node:net";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { systemCodeOf, TcpError } from "../ports.ts";
-import type { TcpHandler, TcpListener, TcpListenOptions, TcpPort, TcpSocket } from "../ports.ts";
+import type {
+  TcpConnectOptions,
+  TcpHandler,
+  TcpListener,
+  TcpListenOptions,
+  TcpPort,
+  TcpSocket,
+} from "../ports.ts";
 
 /** A TLS client that has not finished its handshake by then is cut off. */
 const tlsHandshakeMsMax = 10_000;
@@ -100,25 +107,32 @@ async function tlsServer(
   }
 }
 
-function connect(
-  options: { readonly host: string; readonly port: number; readonly timeoutMs: number },
-  handler: TcpHandler,
-): Promise<TcpSocket> {
-  const { host, port, timeoutMs } = options;
+function connect(options: TcpConnectOptions, handler: TcpHandler): Promise<TcpSocket> {
+  const { host, port, timeoutMs, cancel } = options;
   const attempt = `Cannot connect to ${host}:${port}`;
+  if (cancel?.aborted) return Promise.reject(new TcpError("ECANCELED", `${attempt}: given up`));
   return new Promise((resolve, reject) => {
     let settled = false;
-    const fail = (error: TcpError): void => {
-      if (settled) return;
+    const settle = (): boolean => {
+      if (settled) return false;
       settled = true;
       clearTimeout(timer);
-      reject(error);
+      cancel?.removeEventListener("abort", giveUp);
+      return true;
+    };
+    const fail = (error: TcpError): void => {
+      if (settle()) reject(error);
+    };
+    const giveUp = (): void => {
+      fail(new TcpError("ECANCELED", `${attempt}: given up`));
+      socket.destroy();
     };
     const timer = setTimeout(() => {
       fail(new TcpError("ETIMEDOUT", `${attempt}: no answer within ${timeoutMs} ms`));
       socket.destroy();
     }, timeoutMs);
     const socket = net.connect({ host, port, allowHalfOpen: true });
+    cancel?.addEventListener("abort", giveUp);
     // Until it is connected the outcome is told by the promise alone, later by the handler alone.
     socket.on("error", (error) => fail(tcpErrorOf(attempt, error)));
     socket.once(
@@ -126,10 +140,9 @@ function connect(
       () => fail(new TcpError("ECONNRESET", `${attempt}: closed before it was connected`)),
     );
     socket.once("connect", () => {
-      if (settled) return;
-      settled = true;
-      clearTimeout(timer);
+      if (!settle()) return socket.destroy();
       socket.setNoDelay(true);
+      if (options.keepAlive === true) socket.setKeepAlive(true);
       const wrapped = new NodeTcpSocket(socket);
       wrapped.attach(handler);
       resolve(wrapped);
