@@ -6,6 +6,7 @@
  * reveal the change (client-protocol 3.4). A multi's parts follow one another the same way.
  */
 import { must } from "../base/assert.ts";
+import { bytesOf } from "../base/bytes.ts";
 import { digestHistoryEvery, digestHistoryMax } from "../base/limits.ts";
 import { sessionIdOf } from "../base/zxid.ts";
 import type { SessionTable } from "../session/table.ts";
@@ -14,7 +15,7 @@ import type { Overlay } from "../tree/overlay.ts";
 import { slashLast } from "../tree/path.ts";
 import type { Quotas } from "../tree/quota.ts";
 import { statBlank, writeStatOf } from "../tree/stat.ts";
-import { I, type Tree } from "../tree/tree.ts";
+import { I, rootRow, type Tree } from "../tree/tree.ts";
 import type { WatchTable } from "../watch/table.ts";
 import { ErrorCode } from "../wire/errors.ts";
 import { eventStateSyncConnected, EventType, OpCode, Perm } from "../wire/opcodes.ts";
@@ -233,11 +234,33 @@ export class Applier implements TxnVisitor {
       if (parent !== 0) tree.touchParent(parent, zxid);
       return;
     }
+    if (row === rootRow) return;
     this.#delete(row, bytes, pathStart, pathEnd, zxid);
+  }
+
+  /**
+   * What is below a znode goes before it. No leader deletes a znode that has children; but where a
+   * snapshot shows a znode of a later time than the txn, it has those that come to it later.
+   */
+  #deleteBelow(top: number, zxid: number): void {
+    const tree = this.#tree;
+    let row = top;
+    while (true) {
+      const child = tree.int(row, I.childFirst);
+      if (child !== 0) row = child;
+      else if (row === top) return;
+      else {
+        const parent = tree.int(row, I.parent);
+        const path = bytesOf(tree.pathOf(row));
+        this.#delete(row, path, 0, path.length, zxid);
+        row = parent;
+      }
+    }
   }
 
   #delete(row: number, bytes: Uint8Array, pathStart: number, pathEnd: number, zxid: number): void {
     const tree = this.#tree;
+    if (tree.int(row, I.childFirst) !== 0) this.#deleteBelow(row, zxid);
     const parent = tree.int(row, I.parent);
     // The events go to those who could read the znode while it was there.
     const acl = tree.acls.hold(tree.int(row, I.acl));
