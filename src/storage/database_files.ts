@@ -11,11 +11,13 @@
  */
 import type { FilesPort, SqliteDatabase, SqlitePort } from "../runtime/ports.ts";
 import { storageError, storageErrorOf } from "./errors.ts";
-import { schemaVersion } from "./schema.ts";
 
 export interface DatabaseKind {
   readonly applicationId: number;
+  readonly version: number;
   readonly schema: string;
+  /** By version: what makes a file of that version one of the next. */
+  readonly upgrades: Readonly<Record<number, string>>;
   /** Run before the file is read: what must hold from its first page on. */
   readonly settingsFirst: string;
   /** Run once it is known to be ours, for some of these write to the file. */
@@ -62,21 +64,30 @@ export function makeDirectoryDurable(files: FilesPort, path: string): void {
   for (const each of made) files.syncDirectory(parentDirectory(each));
 }
 
-function parentDirectory(path: string): string {
+export function parentDirectory(path: string): string {
   const at = path.lastIndexOf("/");
   return at <= 0 ? "/" : path.slice(0, at);
 }
 
 /** Removes what an earlier start left half-made. True if there was something. */
 export function removeHalfMade(files: FilesPort, path: string): boolean {
+  return removeDatabase(files, `${path}.new`);
+}
+
+/** Removes a database that nobody has open, and what belongs to it. True if there was something. */
+export function removeDatabase(files: FilesPort, path: string): boolean {
   let found = false;
   for (const suffix of suffixes) {
-    const leftover = `${path}.new${suffix}`;
-    if (files.info(leftover) === null) continue;
+    if (files.info(`${path}${suffix}`) === null) continue;
     found = true;
-    files.remove(leftover);
+    files.remove(`${path}${suffix}`);
   }
   return found;
+}
+
+/** Takes away the WAL of a file that is to be replaced: a later one would replay it into the new file. */
+export function removeJournals(files: FilesPort, path: string): void {
+  for (const suffix of suffixes) if (suffix !== "") files.remove(`${path}${suffix}`);
 }
 
 /** Makes the database at `path`, which must not be there. `fill` puts the first rows in. */
@@ -100,7 +111,7 @@ export function makeDatabase(
       database.close();
     }
     // A stale log of a file that was taken away must not be replayed into the new one.
-    for (const suffix of ["-wal", "-shm", "-journal"]) files.remove(`${path}${suffix}`);
+    removeJournals(files, path);
     files.syncFile(temporary);
     files.rename(temporary, path);
     files.syncDirectory(parentDirectory(path));
@@ -137,20 +148,29 @@ export function openDatabase(ports: DiskPorts, path: string, kind: DatabaseKind)
         `found a SQLite database of another program (application_id ${id})`,
       );
     }
-    if (version !== schemaVersion) {
+    if (version > kind.version || version < 1) {
       throw storageError(
         "foreign",
         tried,
-        `found version ${version} of the format, this server knows version ${schemaVersion}`,
+        `found version ${version} of the format, this server knows versions up to ${kind.version}`,
         "Start the version of the server that wrote it",
       );
     }
     database.exec(kind.settings);
+    if (version < kind.version) upgrade(database, kind, version);
     return database;
   } catch (error) {
     database?.close();
     throw storageErrorOf(error, tried);
   }
+}
+
+/** In one transaction: a cut leaves the old version or the new one. */
+function upgrade(database: SqliteDatabase, kind: DatabaseKind, version: number): void {
+  database.exec("begin immediate");
+  for (let from = version; from < kind.version; from++) database.exec(kind.upgrades[from] ?? "");
+  database.exec(`pragma user_version = ${kind.version}`);
+  database.exec("commit");
 }
 
 export function pragmaNumber(database: SqliteDatabase, name: string): number {

@@ -3,7 +3,8 @@
  *
  * `log.db` is made first and opened first, because its lock guards the whole directory. Each tree
  * table names the log it belongs to (`log_id`), so that files of different servers, or a log that was
- * left behind in another directory, are noticed before a write is acknowledged.
+ * left behind in another directory, are noticed before a write is acknowledged; and the generation, so
+ * that a table from before a snapshot is noticed too.
  */
 import type { FilesPort } from "../runtime/ports.ts";
 import {
@@ -16,13 +17,17 @@ import {
 import type { DiskPorts } from "./database_files.ts";
 import { storageError, storageErrorOf } from "./errors.ts";
 import { LogFile, logKind } from "./log_file.ts";
+import type { Epochs } from "./log_file.ts";
+import { checkServer, epochsAtStart, noteServer } from "./promises.ts";
+import { settleReplacement } from "./replacement.ts";
 import { metaSql } from "./schema.ts";
 import type { StorageOptions } from "./storage.ts";
-import { fillFreshTree, TreeFile, treeKind } from "./tree_file.ts";
+import { fillFreshTree, generationOf, TreeFile, treeKind } from "./tree_file.ts";
 
 export interface Disk {
   readonly log: LogFile;
   readonly tree: TreeFile;
+  readonly epochs: Epochs;
   readonly notes: readonly string[];
 }
 
@@ -33,10 +38,16 @@ export function openDisk(ports: DiskPorts, options: StorageOptions): Disk {
   const treePath = `${prepareDirectory(files, options.dataDir, options.mustExist)}/tree.db`;
   const log = openLog(ports, options, logPath, treePath, notes);
   try {
+    const serverId = options.serverId ?? null;
+    log.standsAlone = serverId === null;
+    checkServer(log, serverId);
+    settleReplacement(files, log, treePath, notes);
     const tree = openTree(ports, log, treePath, notes);
     try {
       compare(log, tree);
-      return { log, tree, notes };
+      const epochs = epochsAtStart(log);
+      noteServer(log, serverId);
+      return { log, tree, epochs, notes };
     } catch (error) {
       tree.close();
       throw error;
@@ -119,20 +130,22 @@ function checkTreeAlone(ports: DiskPorts, logPath: string, treePath: string, not
   }
 }
 
-function openTree(ports: DiskPorts, log: LogFile, treePath: string, notes: string[]): TreeFile {
+export function openTree(ports: DiskPorts, log: LogFile, treePath: string, notes: string[]): TreeFile {
   const logId = String(log.meta("log_id"));
   if (removeHalfMade(ports.files, treePath)) {
     notes.push(`${treePath}.new of a start that ended half-way was replaced`);
   }
   if (ports.files.info(treePath) === null) {
+    if (!log.startsAtBirth()) {
+      throw storageError(
+        "damaged",
+        `open ${treePath}`,
+        log.first === 0
+          ? `there is no such file, and the log goes on behind zxid 0x${log.base.toString(16)}`
+          : `there is no such file, and the log begins at zxid 0x${log.first.toString(16)} only`,
+      );
+    }
     if (log.last !== 0) {
-      if (!log.startsAtBirth()) {
-        throw storageError(
-          "damaged",
-          `open ${treePath}`,
-          `there is no such file, and the log begins at zxid 0x${log.first.toString(16)} only`,
-        );
-      }
       notes.push(`${treePath} was not there: it is made again from the whole log`);
     }
     makeDatabase(ports, treePath, treeKind, (database) => fillFreshTree(database, logId));
@@ -141,13 +154,23 @@ function openTree(ports: DiskPorts, log: LogFile, treePath: string, notes: strin
   try {
     const tree = new TreeFile(database, treePath);
     const named = tree.meta("log_id");
-    if (named === undefined) tree.putMeta("log_id", logId);
-    else if (named !== logId) {
+    if (named === undefined) {
+      tree.putMeta("generation", log.generation);
+      tree.putMeta("log_id", logId);
+    } else if (named !== logId) {
       throw storageError(
         "damaged",
         `open ${treePath}`,
         `it belongs to another log than ${log.path}`,
         "Put the two files of one server together; they are named in dataDir and dataLogDir",
+      );
+    }
+    const generation = generationOf(tree.meta("generation"));
+    if (generation !== log.generation) {
+      throw storageError(
+        "damaged",
+        `open ${treePath}`,
+        `it is the table after ${generation} snapshots, the log goes on after ${log.generation}`,
       );
     }
     return tree;
@@ -171,6 +194,5 @@ function compare(log: LogFile, tree: TreeFile): void {
     );
   }
   // With sync=off a power cut may take more of the log than of the table.
-  log.total = Math.max(log.total, tree.total);
-  log.last = Math.max(log.last, tree.zxid);
+  log.goOnBehind(tree.zxid, tree.total);
 }

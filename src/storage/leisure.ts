@@ -54,6 +54,13 @@ export class Leisure {
     this.bytesBehind = log.bytesBehind(tree.zxid);
   }
 
+  /** Takes the counts of the leisure before it; its table was replaced by one that is all in its file. */
+  follows(before: Leisure): void {
+    this.checkpoints = before.checkpoints;
+    this.checkpointMsLast = before.checkpointMsLast;
+    this.checkpointAtMs = this.#clock.wallMs();
+  }
+
   get isBehind(): boolean {
     return this.#tree.zxid < Math.min(this.committed, this.#log.last);
   }

@@ -1,7 +1,11 @@
 /**
  * Messages between the main thread and the storage worker. Bytes always move, they are never copied.
  */
+import type { DiskCommand } from "../core/peer/disk.ts";
+import type { LogPiece } from "./log_reader.ts";
 import type { StorageErrorCode, StorageOptions } from "./storage.ts";
+
+export type StoredCommand = Exclude<DiskCommand, { kind: "append" | "reload" }>;
 
 export type ToWorker =
   | { readonly kind: "open"; readonly options: StorageOptions }
@@ -16,23 +20,32 @@ export type ToWorker =
     readonly committed: number;
   }
   | { readonly kind: "committed"; readonly zxid: number }
+  | { readonly kind: "execute"; readonly command: StoredCommand }
+  /** All that the files hold, once more. */
+  | { readonly kind: "reload" }
+  | { readonly kind: "readLog"; readonly read: number; readonly after: number; readonly upTo: number }
   | { readonly kind: "close" };
 
 export type FromWorker =
   | { readonly kind: "rows"; readonly bytes: Uint8Array<ArrayBuffer> }
   /** Triples of id's high half, low half, timeout. */
   | { readonly kind: "sessions"; readonly list: Int32Array<ArrayBuffer> }
-  | { readonly kind: "treeComplete"; readonly zxid: number }
+  | { readonly kind: "treeComplete"; readonly zxid: number; readonly committed: number }
   | { readonly kind: "batch"; readonly bytes: Uint8Array<ArrayBuffer> }
   | {
     readonly kind: "recovered";
     readonly zxidLast: number;
     readonly zxidTree: number;
+    readonly zxidCommitted: number;
+    readonly epochAccepted: number;
+    readonly epochCurrent: number;
     readonly txnsReplayed: number;
     readonly znodes: number;
     readonly notes: readonly string[];
   }
   | { readonly kind: "durable"; readonly last: number; readonly ms: number }
+  | { readonly kind: "stored" }
+  | { readonly kind: "logPiece"; readonly read: number; readonly piece: LogPiece }
   | { readonly kind: "stats"; readonly stats: WorkerStats }
   | { readonly kind: "failed"; readonly code: StorageErrorCode; readonly message: string }
   | { readonly kind: "closed" };

@@ -14,15 +14,21 @@ import { packRows } from "./tree_rows.ts";
 
 const batchBytes = 1 << 20;
 
-/** `weight` false: a small message that needs no answer. */
+/** `heavy` false: a small message that needs no answer. */
 export interface RecoveryPart {
   readonly message: FromWorker;
   readonly transfer: ArrayBuffer[];
   readonly heavy: boolean;
 }
 
-export function* recoveryParts(disk: Disk): Generator<RecoveryPart, void, void> {
-  const { log, tree, notes } = disk;
+/** `committed`: what is known of it beside what the disk knows. */
+export function* recoveryParts(
+  disk: Disk,
+  committed: number,
+  notes: readonly string[],
+): Generator<RecoveryPart, void, void> {
+  const { log, tree, epochs } = disk;
+  const zxidCommitted = Math.min(Math.max(log.committed, committed, tree.zxid), log.last);
   let znodes = 0;
   for (const { bytes, rows } of packRows(tree)) {
     znodes += rows;
@@ -32,7 +38,11 @@ export function* recoveryParts(disk: Disk): Generator<RecoveryPart, void, void> 
   const list = Int32Array.from(sessions.all().flat().map(Number));
   sessions.finalize();
   yield { message: { kind: "sessions", list }, transfer: [list.buffer], heavy: false };
-  yield { message: { kind: "treeComplete", zxid: tree.zxid }, transfer: [], heavy: false };
+  yield {
+    message: { kind: "treeComplete", zxid: tree.zxid, committed: zxidCommitted },
+    transfer: [],
+    heavy: false,
+  };
 
   const out = new Writer();
   let zxid = tree.zxid;
@@ -57,6 +67,9 @@ export function* recoveryParts(disk: Disk): Generator<RecoveryPart, void, void> 
     kind: "recovered",
     zxidLast: log.last,
     zxidTree: tree.zxid,
+    zxidCommitted,
+    epochAccepted: epochs.accepted,
+    epochCurrent: epochs.current,
     txnsReplayed,
     znodes,
     notes,

@@ -14,7 +14,9 @@
 /** `zlog` and `ztre`, in SQLite's application_id: what makes a file ours. */
 export const logApplicationId = 0x7a6c6f67;
 export const treeApplicationId = 0x7a747265;
-export const schemaVersion = 1;
+/** Version 2 of the log has `committed`. */
+export const logVersion = 2;
+export const treeVersion = 1;
 
 /** One commit of one append rewrites about this much beside its bytes: the leaf and a page above it. */
 export const pageBytes = 4096;
@@ -22,9 +24,10 @@ export const pageBytes = 4096;
 export const logSchema = `
 pragma page_size = ${pageBytes};
 pragma application_id = ${logApplicationId};
-pragma user_version = ${schemaVersion};
+pragma user_version = ${logVersion};
 -- One row a batch of txns. bytes: repeated i32 length, txn; crc: its CRC-32.
 -- total: txns ever appended, this batch included; time_ms: the leader's time in its first txn.
+-- committed: the zxid that was known to be committed then.
 create table batch (
   first integer primary key,
   last integer not null,
@@ -32,15 +35,21 @@ create table batch (
   total integer not null,
   time_ms integer not null,
   crc integer not null,
-  bytes blob not null
+  bytes blob not null,
+  committed integer not null default 0
 );
 create table meta (name text primary key, value) without rowid;
 `;
 
+/** From each older version of the log to the next. */
+export const logUpgrades: Readonly<Record<number, string>> = {
+  1: "alter table batch add column committed integer not null default 0",
+};
+
 export const treeSchema = `
 pragma page_size = ${pageBytes};
 pragma application_id = ${treeApplicationId};
-pragma user_version = ${schemaVersion};
+pragma user_version = ${treeVersion};
 -- The znodes as of the zxid in meta. cversion counts creations only; acl 0 is world:anyone:cdrwa.
 create table znode (
   id integer primary key,
@@ -68,15 +77,18 @@ create view ephemeral as
 export const metaSql = {
   get: "select value from meta where name = ?",
   put: "insert into meta(name, value) values(?, ?) on conflict(name) do update set value = excluded.value",
+  drop: "delete from meta where name = ?",
 } as const;
 
 export const logSql = {
-  insert: "insert into batch(first, last, txns, total, time_ms, crc, bytes) values(?, ?, ?, ?, ?, ?, ?)",
-  /** first, last, txns, total. */
-  lastRow: "select first, last, txns, total from batch order by first desc limit 1",
-  firstRow: "select first, last, txns, total from batch order by first limit 1",
-  /** The batch that may hold a zxid: first, last. */
-  holding: "select first, last from batch where first <= ? order by first desc limit 1",
+  insert:
+    "insert into batch(first, last, txns, total, time_ms, crc, bytes, committed) values(?, ?, ?, ?, ?, ?, ?, ?)",
+  /** first, last, txns, total, committed. */
+  lastRow: "select first, last, txns, total, committed from batch order by first desc limit 1",
+  /** first, txns, total. */
+  firstRow: "select first, txns, total from batch order by first limit 1",
+  /** The batch that may hold a zxid: first, last, total. */
+  holding: "select first, last, total from batch where first <= ? order by first desc limit 1",
   /** first, length. */
   lengths: "select first, length(bytes) from batch where first >= ? order by first limit 128",
   /** first, last, txns, total, crc, bytes. */
@@ -85,6 +97,9 @@ export const logSql = {
   /** first, last, total, time_ms, length. */
   oldest: "select first, last, total, time_ms, length(bytes) from batch order by first limit 64",
   purge: "delete from batch where first <= ?",
+  deleteBehind: "delete from batch where first > ?",
+  cut:
+    "update batch set last = ?, txns = ?, total = ?, crc = ?, bytes = ?, committed = min(committed, ?) where first = ?",
   bytesBehind: "select coalesce(sum(length(bytes)), 0) from batch where first > ?",
 } as const;
 
@@ -111,6 +126,7 @@ export const treeSql = {
     `update znode set data = ?, mzxid = ?, pzxid = ?, mtime = ?, version = ?, cversion = ?, aversion = ?,
     acl = ? where path = ?`,
   delete: "delete from znode where path = ?",
+  below: "select path from znode where path > ? || '/' and path < ? || '0'",
   ownedBy: "select path from znode where owner = ? and owner <> 0",
   aclFind: "select id from acl where acls = ?",
   aclInsert: "insert into acl(acls, text) values(?, ?)",

@@ -11,16 +11,20 @@
  * after a failed write is not to be relied on, only a new start reads what is really there.
  */
 import { unreachable } from "../core/base/assert.ts";
+import type { Zxid } from "../core/base/zxid.ts";
 import type { ClockPort } from "../runtime/ports.ts";
 import type { DiskPorts } from "./database_files.ts";
-import { openDisk } from "./disk.ts";
+import { openDisk, openTree } from "./disk.ts";
 import type { Disk } from "./disk.ts";
-import { storageErrorOf } from "./errors.ts";
+import { storageError, storageErrorOf } from "./errors.ts";
 import { Leisure } from "./leisure.ts";
+import { readPiece } from "./log_reader.ts";
 import { chunksUnderWayMax } from "./messages.ts";
-import type { FromWorker, ToWorker } from "./messages.ts";
+import type { FromWorker, StoredCommand, ToWorker } from "./messages.ts";
+import { epochsAtStart } from "./promises.ts";
 import { recoveryParts } from "./recovery.ts";
 import type { RecoveryPart } from "./recovery.ts";
+import { Replacement, takeNextTree } from "./replacement.ts";
 import type { StorageOptions } from "./storage.ts";
 
 export interface CorePorts extends DiskPorts {
@@ -47,6 +51,19 @@ function shareOf(bytesBehind: number, lagMs: number): number {
   return bytesBehind < 2 ** 31 ? 0.5 : 1;
 }
 
+function triedBy(command: StoredCommand): string {
+  switch (command.kind) {
+    case "epochs":
+      return `store the epochs ${command.accepted} and ${command.current}`;
+    case "truncate":
+      return `truncate the log behind zxid 0x${command.after.toString(16)}`;
+    case "replaceEnd":
+      return `store a snapshot as of zxid 0x${command.zxid.toString(16)}`;
+    default:
+      return "store a snapshot";
+  }
+}
+
 export class StorageCore {
   readonly #ports: CorePorts;
   readonly #post: (message: FromWorker, transfer?: ArrayBuffer[]) => void;
@@ -56,6 +73,8 @@ export class StorageCore {
   #recovery: Generator<RecoveryPart, void, void> | null = null;
   #chunksUnderWay = 0;
   #pass: Generator<void, void, void> | null = null;
+  #replacement: Replacement | null = null;
+  readonly #reads: (ToWorker & { readonly kind: "readLog" })[] = [];
   #failed = false;
   #appendedAtMs = 0;
   #caughtUpAtMs = 0;
@@ -86,6 +105,14 @@ export class StorageCore {
         );
       case "committed":
         return this.#commit(message.zxid);
+      case "execute":
+        return this.#guard(triedBy(message.command), () => this.#execute(message.command));
+      case "reload":
+        return this.#guard("read the storage again", () => this.#reload());
+      case "readLog":
+        this.#reads.push(message);
+        if (this.#reads.length === 1) this.#readSoon();
+        return;
       case "close":
         return this.#guard("close the storage", () => this.#close());
       default:
@@ -111,7 +138,7 @@ export class StorageCore {
     const disk = openDisk(this.#ports, options);
     this.#disk = disk;
     this.#leisure = new Leisure(disk.log, disk.tree, options, this.#ports.clock);
-    this.#recovery = recoveryParts(disk);
+    this.#recovery = recoveryParts(disk, 0, disk.notes);
     this.#caughtUpAtMs = this.#appendedAtMs = this.#ports.clock.monotonicMs();
     this.#recover();
   }
@@ -131,11 +158,9 @@ export class StorageCore {
 
   #append(message: ToWorker & { readonly kind: "append" }): void {
     const { clock } = this.#ports;
-    const disk = this.#disk;
-    const leisure = this.#leisure;
-    if (disk === null || leisure === null) throw new Error("the storage is not open");
+    const { disk, leisure } = this.#opened();
     const start = clock.monotonicMs();
-    disk.log.append(message.bytes, message.first, message.last, message.txns);
+    disk.log.append(message.bytes, message.first, message.last, message.txns, message.committed);
     const end = clock.monotonicMs();
     const ms = end - start;
     this.#post({ kind: "durable", last: message.last, ms });
@@ -146,6 +171,119 @@ export class StorageCore {
     if (disk.log.pagesWaiting >= logPagesMax) disk.log.checkpoint();
     const share = shareOf(leisure.bytesBehind, end - this.#caughtUpAtMs);
     if (share > 0) this.#slice(ms * share);
+  }
+
+  #opened(): { readonly disk: Disk; readonly leisure: Leisure; readonly options: StorageOptions } {
+    const [disk, leisure, options] = [this.#disk, this.#leisure, this.#options];
+    if (disk === null || leisure === null || options === null) throw new Error("the storage is not open");
+    return { disk, leisure, options };
+  }
+
+  #execute(command: StoredCommand): void {
+    const { disk } = this.#opened();
+    switch (command.kind) {
+      case "epochs":
+        disk.log.putEpochs({ accepted: command.accepted, current: command.current });
+        break;
+      case "truncate":
+        this.#truncate(command.after);
+        break;
+      case "replaceBegin":
+        this.#dropReplacement();
+        this.#replacement = new Replacement(this.#ports, disk.tree.path);
+        break;
+      case "replaceRows":
+        this.#begun().rows(command.bytes);
+        break;
+      case "replaceSessions":
+        this.#begun().sessions(command.list);
+        break;
+      case "replaceEnd":
+        this.#replace(command.zxid);
+        break;
+      default:
+        return unreachable(command);
+    }
+    this.#post({ kind: "stored" });
+    this.#appendedAtMs = this.#ports.clock.monotonicMs();
+  }
+
+  #begun(): Replacement {
+    if (this.#replacement === null) throw new Error("no snapshot was begun");
+    return this.#replacement;
+  }
+
+  #truncate(after: number): void {
+    const { disk, leisure } = this.#opened();
+    const { log, tree } = disk;
+    if (after < tree.zxid) {
+      throw storageError(
+        "damaged",
+        `truncate ${log.path} behind zxid 0x${after.toString(16)}`,
+        `the table is at 0x${tree.zxid.toString(16)} already, and it holds only what was committed`,
+      );
+    }
+    this.#dropPass();
+    log.truncate(after);
+    log.goOnBehind(tree.zxid, tree.total);
+    leisure.committed = Math.min(leisure.committed, after);
+    leisure.bytesBehind = log.bytesBehind(tree.zxid);
+  }
+
+  /** The steps of replacement.ts. */
+  #replace(zxid: number): void {
+    const { disk, leisure, options } = this.#opened();
+    const { log, tree } = disk;
+    const generation = log.generation + 1;
+    this.#dropPass();
+    this.#begun().complete(zxid, log.total, String(log.meta("log_id")), generation);
+    this.#replacement = null;
+    log.empty(zxid, log.total, generation);
+    tree.close();
+    takeNextTree(this.#ports.files, log, tree.path);
+    const next = openTree(this.#ports, log, tree.path, []);
+    this.#disk = { ...disk, tree: next };
+    this.#leisure = new Leisure(log, next, options, this.#ports.clock);
+    this.#leisure.follows(leisure);
+    this.#caughtUpAtMs = this.#ports.clock.monotonicMs();
+    this.#tellStats();
+  }
+
+  #dropReplacement(): void {
+    this.#replacement?.drop();
+    this.#replacement = null;
+  }
+
+  /** What is half-way rolls back; the log has it. */
+  #dropPass(): void {
+    if (this.#pass !== null) this.#disk?.tree.rollback();
+    this.#pass = null;
+  }
+
+  #reload(): void {
+    const { disk, leisure } = this.#opened();
+    this.#dropReplacement();
+    this.#dropPass();
+    this.#recovery = recoveryParts(
+      { ...disk, epochs: epochsAtStart(disk.log) },
+      leisure.committed,
+      [],
+    );
+    this.#recover();
+  }
+
+  /** A turn for each: an append that came meanwhile is first. */
+  #readSoon(): void {
+    this.#ports.clock.after(0, () => this.#guard("read the log", () => this.#readNext()));
+  }
+
+  #readNext(): void {
+    const wanted = this.#reads.shift();
+    if (wanted === undefined) return;
+    const { disk } = this.#opened();
+    const piece = readPiece(disk.log, wanted.after as Zxid, wanted.upTo as Zxid);
+    this.#post({ kind: "logPiece", read: wanted.read, piece }, [piece.bytes.buffer]);
+    if (this.#reads.length > 0) this.#readSoon();
   }
 
   #commit(zxid: number): void {
@@ -187,7 +325,8 @@ export class StorageCore {
   /** Goes on with the pass for about `ms`. True: there is more. */
   #slice(ms: number): boolean {
     const leisure = this.#leisure;
-    if (leisure === null) return false;
+    // While it is being read, the table stays as it is.
+    if (leisure === null || this.#recovery !== null) return false;
     const { clock } = this.#ports;
     const end = clock.monotonicMs() + ms;
     if (this.#pass === null) {
@@ -208,8 +347,10 @@ export class StorageCore {
     const { clock } = this.#ports;
     const end = clock.monotonicMs() + closeMsMax;
     while (this.#slice(sliceMs) && clock.monotonicMs() < end);
+    while (this.#reads.length > 0) this.#readNext();
     // What is half-way rolls back when the file closes; the log has it.
     this.#pass = null;
+    this.#dropReplacement();
     this.#failed = true;
     this.#stopTicks?.();
     this.#disk?.tree.close();

@@ -14,10 +14,12 @@ import type { SqliteDatabase, SqliteStatement, SqliteValue } from "../runtime/po
 import { aclText } from "./acl_text.ts";
 import type { DatabaseKind } from "./database_files.ts";
 import { storageError } from "./errors.ts";
-import { metaSql, treeApplicationId, treeSchema, treeSql } from "./schema.ts";
+import { metaSql, treeApplicationId, treeSchema, treeSql, treeVersion } from "./schema.ts";
 
 export const treeKind: DatabaseKind = {
   applicationId: treeApplicationId,
+  version: treeVersion,
+  upgrades: {},
   schema: treeSchema,
   settingsFirst: "pragma cache_size = -4096",
   // A reader may hold the WAL back for a while; once it can, it shrinks again.
@@ -90,6 +92,11 @@ export function fillFreshTree(database: SqliteDatabase, logId: string): void {
   put.run("log_id", logId);
 }
 
+/** Snapshots that have replaced the table so far. */
+export function generationOf(value: SqliteValue | undefined): number {
+  return typeof value === "number" ? value : 0;
+}
+
 export class TreeFile {
   readonly path: string;
   readonly #database: SqliteDatabase;
@@ -98,6 +105,7 @@ export class TreeFile {
   readonly #update: SqliteStatement;
   readonly #updateData: SqliteStatement;
   readonly #delete: SqliteStatement;
+  readonly #below: SqliteStatement;
   readonly #ownedBy: SqliteStatement;
   readonly #sessionPut: SqliteStatement;
   readonly #sessionDelete: SqliteStatement;
@@ -120,6 +128,7 @@ export class TreeFile {
     this.#update = database.prepare(treeSql.update);
     this.#updateData = database.prepare(treeSql.updateData);
     this.#delete = database.prepare(treeSql.delete);
+    this.#below = database.prepare(treeSql.below);
     this.#ownedBy = database.prepare(treeSql.ownedBy);
     this.#sessionPut = database.prepare(treeSql.sessionPut);
     this.#sessionDelete = database.prepare(treeSql.sessionDelete);
@@ -210,6 +219,11 @@ export class TreeFile {
 
   delete(path: string): void {
     this.#delete.run(path);
+  }
+
+  /** The paths of all that is below a path. */
+  below(path: string): string[] {
+    return this.#below.all(path, path).map((row) => row[0] as string);
   }
 
   ownedBy(hi: number, lo: number): string[] {

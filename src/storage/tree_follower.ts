@@ -135,6 +135,13 @@ export class TreeFollower implements TxnVisitor {
     if (row.ownerHi !== 0 || row.ownerLo !== 0) {
       this.#owned.get(`${row.ownerHi}:${row.ownerLo}`)?.delete(path);
     }
+    // A replay over newer rows may find children here that are yet to come; they will come again.
+    if (row.cversion !== 0) {
+      for (const below of this.#tree.below(path)) {
+        const found = this.#look(below);
+        if (found !== null && found.present) this.#remove(below, zxid);
+      }
+    }
     row.present = false;
     row.fresh = false;
     // A create that did not look may have been wrong; then the older row goes now.

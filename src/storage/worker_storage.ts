@@ -1,13 +1,15 @@
 /**
- * The main thread's side of storage: it sends batches to the worker and hears when they are durable.
+ * The main thread's side of storage: it sends commands to the worker and hears when they are durable.
  *
- * Nothing here waits for the disk. One batch is under way at a time, because the next is formed from
- * what arrives meanwhile; the core keeps to that, and it is asserted.
+ * Nothing here waits for the disk. One command is under way at a time, because the next batch is formed
+ * from what arrives meanwhile; the core keeps to that, and it is asserted. Reads of the log go beside.
  */
 import { assert, unreachable } from "../core/base/assert.ts";
 import type { Zxid } from "../core/base/zxid.ts";
 import type { Runtime, WorkerHandle } from "../runtime/ports.ts";
-import type { FromWorker, ToWorker, WorkerStats } from "./messages.ts";
+import type { LogChunk } from "../core/peer/disk.ts";
+import { pieceMissing } from "./log_reader.ts";
+import type { FromWorker, StoredCommand, ToWorker, WorkerStats } from "./messages.ts";
 import { StorageError } from "./storage.ts";
 import type { Recovered, RecoverySink, Storage, StorageOptions, StorageStats } from "./storage.ts";
 
@@ -36,8 +38,10 @@ class WorkerStorage implements Storage {
   #closing: Waiting<void> | null = null;
   #startedAtMs = 0;
   #ended = false;
-  /** Invariant: at most one batch is with the worker. */
+  /** Invariant: at most one command is with the worker. */
   #underWay = false;
+  readonly #reads = new Map<number, Waiting<LogChunk> & { readonly after: Zxid }>();
+  #readLast = 0;
   #committed = 0;
   #committedTold = 0;
   #tellCommitted: (() => void) | null = null;
@@ -57,6 +61,7 @@ class WorkerStorage implements Storage {
   };
 
   onDurable: (last: Zxid) => void = () => {};
+  onStored: () => void = () => {};
   onFailure: (error: StorageError) => void = () => {};
 
   constructor(runtime: StorageRuntime, options: StorageOptions) {
@@ -82,16 +87,69 @@ class WorkerStorage implements Storage {
     });
   }
 
-  append(batch: Uint8Array<ArrayBuffer>, first: Zxid, last: Zxid, txns: number): void {
+  append(
+    batch: Uint8Array<ArrayBuffer>,
+    first: Zxid,
+    last: Zxid,
+    txns: number,
+    committed: Zxid = this.#committed as Zxid,
+  ): void {
     if (this.#ended) return;
-    assert(!this.#underWay, "one batch is appended at a time");
+    assert(!this.#underWay, "one command is carried out at a time");
     assert(first <= last && txns > 0 && batch.length > 0, "a batch holds txns, in order");
     this.#underWay = true;
     this.#txnsUnderWay = txns;
+    this.#committed = Math.max(this.#committed, committed);
     this.#committedTold = this.#committed;
     this.#send({ kind: "append", bytes: batch, first, last, txns, committed: this.#committed }, [
       batch.buffer,
     ]);
+  }
+
+  execute(command: StoredCommand): void {
+    if (this.#ended) return;
+    assert(!this.#underWay, "one command is carried out at a time");
+    this.#underWay = true;
+    const transfer: ArrayBuffer[] = [];
+    switch (command.kind) {
+      case "epochs":
+        assert(command.current <= command.accepted, "no epoch is followed that was not accepted");
+        break;
+      case "truncate":
+        this.#committed = Math.min(this.#committed, command.after);
+        break;
+      case "replaceEnd":
+        this.#committed = command.zxid;
+        break;
+      case "replaceRows":
+        transfer.push(command.bytes.buffer);
+        break;
+      case "replaceSessions":
+        transfer.push(command.list.buffer);
+        break;
+      default:
+    }
+    this.#send({ kind: "execute", command }, transfer);
+  }
+
+  reload(sink: RecoverySink): Promise<Recovered> {
+    assert(!this.#underWay && this.#recovering === null, "one command is carried out at a time");
+    if (this.#ended) return Promise.reject(endedError());
+    this.#sink = sink;
+    this.#startedAtMs = this.#runtime.clock.monotonicMs();
+    return new Promise((resolve, reject) => {
+      this.#recovering = { resolve, reject };
+      this.#send({ kind: "reload" });
+    });
+  }
+
+  readLog(after: Zxid, upTo: Zxid): Promise<LogChunk> {
+    if (this.#ended) return Promise.reject(endedError());
+    const read = ++this.#readLast;
+    return new Promise((resolve, reject) => {
+      this.#reads.set(read, { resolve, reject, after });
+      this.#send({ kind: "readLog", read, after, upTo });
+    });
   }
 
   committed(zxid: Zxid): void {
@@ -150,6 +208,13 @@ class WorkerStorage implements Storage {
         this.#commitMsTotal += message.ms;
         this.#commitMsMax = Math.max(this.#commitMsMax, message.ms);
         return this.onDurable(message.last as Zxid);
+      case "stored":
+        this.#underWay = false;
+        return this.onStored();
+      case "logPiece":
+        this.#reads.get(message.read)?.resolve(message.piece);
+        this.#reads.delete(message.read);
+        return;
       case "rows":
       case "batch":
       case "sessions":
@@ -178,7 +243,7 @@ class WorkerStorage implements Storage {
       if (message.kind === "rows") this.#sink?.rows(message.bytes);
       else if (message.kind === "batch") this.#sink?.batch(message.bytes);
       else if (message.kind === "sessions") this.#hearSessions(message.list);
-      else this.#sink?.treeComplete(message.zxid as Zxid);
+      else this.#sink?.treeComplete(message.zxid as Zxid, message.committed as Zxid);
     } catch (error) {
       // The sink could not take what was read: whoever waits for the recovery hears of it.
       this.#end();
@@ -194,21 +259,27 @@ class WorkerStorage implements Storage {
   }
 
   #hearRecovered(message: FromWorker & { readonly kind: "recovered" }): void {
+    const recovering = this.#recovering;
     this.#sink = null;
+    this.#recovering = null;
     const tookMs = this.#runtime.clock.monotonicMs() - this.#startedAtMs;
-    this.#recovering?.resolve({
+    recovering?.resolve({
       zxidLast: message.zxidLast as Zxid,
       zxidTree: message.zxidTree as Zxid,
+      zxidCommitted: message.zxidCommitted as Zxid,
+      epochAccepted: message.epochAccepted,
+      epochCurrent: message.epochCurrent,
       txnsReplayed: message.txnsReplayed,
       znodes: message.znodes,
       tookMs,
       notes: message.notes,
     });
-    this.#recovering = null;
   }
 
   #fail(error: StorageError): void {
     if (this.#ended) return;
+    for (const { reject } of this.#reads.values()) reject(error);
+    this.#reads.clear();
     this.#end();
     if (this.#recovering !== null) this.#recovering.reject(error);
     else if (this.#closing !== null) this.#closing.reject(error);
@@ -219,5 +290,12 @@ class WorkerStorage implements Storage {
     this.#ended = true;
     this.#worker?.terminate();
     this.#worker = null;
+    // Whoever reads for a learner while the server stops has nothing to send any more.
+    for (const { resolve, after } of this.#reads.values()) resolve(pieceMissing(after));
+    this.#reads.clear();
   }
+}
+
+function endedError(): StorageError {
+  return new StorageError("io", "Cannot use the storage: it has ended. Start again");
 }

@@ -303,7 +303,7 @@ test("the table holds what a dumb map holds, however it follows", () => {
       let txns: Uint8Array[] = [];
       const flush = (): void => {
         if (txns.length === 0) return;
-        desk.log.append(batchOf(txns), zxid - txns.length + 1, zxid, txns.length);
+        desk.log.append(batchOf(txns), zxid - txns.length + 1, zxid, txns.length, 0);
         txns = [];
       };
       for (const { op, session: [sessionHi = 0, sessionLo = 0], follow } of list) {
@@ -356,7 +356,7 @@ test("a txn that no walker knows is told as damage", () => {
   const desk = makeDesk(10);
   const txn = txnBytes({ kind: "error", code: 1 }, { zxid: 1, timeMs: 1 });
   txn[31] = 77;
-  desk.log.append(batchOf([txn]), 1, 1, 1);
+  desk.log.append(batchOf([txn]), 1, 1, 1, 0);
   desk.leisure.committed = 1;
   assert.throws(() => {
     for (const _ of desk.leisure.pass());
@@ -394,7 +394,7 @@ test("the log keeps what is asked for and what the table lacks", () => {
   const desk = makeDesk(25);
   for (let i = 1; i <= 100; i++) {
     const op: Op = { kind: "create", path: `/n${i}`, data: null, parentCversion: i };
-    desk.log.append(batchOf([txnBytes(op, { zxid: i, timeMs: i })]), i, i, 1);
+    desk.log.append(batchOf([txnBytes(op, { zxid: i, timeMs: i })]), i, i, 1, 0);
   }
   desk.leisure.committed = 60;
   for (const _ of desk.leisure.pass());
@@ -416,7 +416,7 @@ test(`rows of every size come back whole (${isBun ? "Bun" : "Deno"})`, () => {
       data: new Uint8Array(size).fill(i),
       parentCversion: i + 1,
     };
-    desk.log.append(batchOf([txnBytes(op, { zxid: i + 1, timeMs: 5 })]), i + 1, i + 1, 1);
+    desk.log.append(batchOf([txnBytes(op, { zxid: i + 1, timeMs: 5 })]), i + 1, i + 1, 1, 0);
   });
   desk.leisure.committed = sizes.length;
   for (const _ of desk.leisure.pass());
