@@ -185,6 +185,8 @@ export interface ProcessInfo {
   readonly runtime: "bun" | "deno";
   readonly runtimeVersion: string;
   readonly pid: number;
+  /** Path of the runtime's own program; "" where it cannot be told. */
+  readonly executable: string;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
@@ -211,6 +213,13 @@ export interface ProcessPort {
   stdout(text: string): void;
   stderr(text: string): void;
   isTerminal(): boolean;
+  /**
+   * Standard input came to its end: whoever started us is gone, or wants us to go. Reads and drops
+   * what comes until then.
+   */
+  onInputEnd(call: () => void): void;
+  /** Starts another program, with our environment and `options.env` over it. A failure is told as its end. */
+  spawn(options: ChildOptions, handler: ChildHandler): ChildProcess;
   onSignal(signal: "SIGINT" | "SIGTERM" | "SIGHUP", call: () => void): void;
   /** The last handler: an exception or rejection that nobody caught. */
   onCrash(call: (error: unknown) => void): void;
@@ -219,6 +228,36 @@ export interface ProcessPort {
   randomU32(): number;
   /** Lines of standard input, for the shell; ends at end of input. */
   readonly terminal: TerminalPort;
+}
+
+export interface ChildOptions {
+  /** An absolute path. */
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** How a child ended: by itself with a code, by a signal, or, with a cause, without ever having begun. */
+export interface ChildEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly cause: string | null;
+}
+
+export interface ChildHandler {
+  /** One line, without its end. */
+  line(from: "stdout" | "stderr", text: string): void;
+  /** Once, after the last line. */
+  ended(end: ChildEnd): void;
+}
+
+export interface ChildProcess {
+  /** -1 when it could not be started. */
+  readonly pid: number;
+  /** A child that uses `onInputEnd` hears of this, and of our own end. */
+  endInput(): void;
+  /** At once, without asking it. */
+  kill(): void;
 }
 
 export interface TerminalPort {

@@ -92,6 +92,34 @@ switch (what) {
     process.terminal.close();
     break;
   }
+  case "family": {
+    // Starts itself, or what is named, once more and tells what it hears of it.
+    const [how = "", command = process.info.executable, ...args] = more;
+    const started = process.spawn({ command, args, env: { ZOOLET_TEST_VALUE: "given" } }, {
+      line(from, text) {
+        process.stdout(`${from}: ${text.length > 100 ? text.length : text}\n`);
+        if (text !== "up") return;
+        if (how === "end") started.endInput();
+        if (how === "kill") started.kill();
+      },
+      ended: ({ code, signal, cause }) => {
+        process.stdout(`ended: ${code} ${signal} ${cause === null ? "" : "cause"}\n`);
+      },
+    });
+    break;
+  }
+  case "heir":
+    await tcp.listen({ host: "127.0.0.1", port: 0, backlog: -1, keepAlive: false }, () => {
+      throw new Error("nobody connects");
+    });
+    process.onInputEnd(() => {
+      process.stdout(`the end, ${process.info.env["ZOOLET_TEST_VALUE"]}\nhalf a line`);
+      process.stderr("grüße\n");
+      process.exit(4);
+    });
+    process.stderr(`${process.info.pid}\n`);
+    process.stdout(`${"x".repeat(100_000)}\nup\n`);
+    break;
   case "one_line":
     process.stdout(`[${await process.terminal.question("> ")}]\n`);
     process.terminal.close();

@@ -120,6 +120,67 @@ for (
   });
 }
 
+// ------------------------------------------------------------------------------------- children
+
+/** With the right to run what it starts, and nothing else. */
+function parent(how: string, line: readonly string[]): Child {
+  const right = onBun ? [] : [`--allow-run=${line[0]}`];
+  const at = command.indexOf(script);
+  const args = [...command.slice(1, at), ...right, ...command.slice(at), "family", how, ...line];
+  return new Child(command[0] as string, args);
+}
+
+test("a child that is asked to end hears so, and all its lines come before its end", async () => {
+  const child = parent("end", [...command, "heir"]);
+  try {
+    assert.ok(await child.exited(15_000), child.describe());
+    const lines = child.stdout.trimEnd().split("\n").filter((line) => !/^stderr: \d+$/.test(line));
+    assert.deepEqual(lines.filter((line) => line.startsWith("stderr")), ["stderr: grüße"]);
+    assert.deepEqual(lines.filter((line) => !line.startsWith("stderr")), [
+      "stdout: 65536",
+      "stdout: up",
+      "stdout: the end, given",
+      "stdout: half a line",
+      "ended: 4 null",
+    ]);
+  } finally {
+    child.kill();
+  }
+});
+
+test("a child that is killed tells its signal, and one that cannot be started its cause", async () => {
+  const killed = parent("kill", [...command, "heir"]);
+  assert.ok(await killed.exited(15_000), killed.describe());
+  assert.match(killed.stdout, /^ended: null SIGKILL $/m);
+  const none = parent("end", ["/nowhere/to/be/found"]);
+  assert.ok(await none.exited(15_000), none.describe());
+  assert.equal(none.stdout, "ended: null null cause\n");
+});
+
+test("a child hears that its parent was killed", async () => {
+  const child = parent("wait", [...command, "heir"]);
+  try {
+    const [, text] = await child.untilOutput(/stderr: (\d+)\n/, 15_000);
+    await child.untilOutput(/stdout: up\n/, 5000);
+    const heir = Number(text);
+    process.kill(heir, 0);
+    child.kill();
+    const until = performance.now() + 10_000;
+    let gone = false;
+    while (!gone && performance.now() < until) {
+      await sleep(20);
+      try {
+        process.kill(heir, 0);
+      } catch {
+        gone = true;
+      }
+    }
+    assert.ok(gone, "the child of a killed parent is still there");
+  } finally {
+    child.kill();
+  }
+});
+
 // ------------------------------------------------------------------------------------- terminal
 
 test("each piped line is delivered, also when all come at once and the last has no newline", async () => {

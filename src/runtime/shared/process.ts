@@ -9,6 +9,7 @@ import os from "node:os";
 import nodeProcess from "node:process";
 import { systemCodeOf } from "../ports.ts";
 import type { ProcessInfo, ProcessPort } from "../ports.ts";
+import { spawn } from "./child.ts";
 import { terminal } from "./terminal.ts";
 
 /** How long a full pipe, made non-blocking by somebody else, may hold us up before text is dropped. */
@@ -20,6 +21,9 @@ const info: ProcessInfo = {
   pid: nodeProcess.pid,
   platform: nodeProcess.platform,
   arch: nodeProcess.arch,
+  get executable() {
+    return toldOr("", () => nodeProcess.execPath);
+  },
   get argv() {
     return nodeProcess.argv.slice(2);
   },
@@ -66,6 +70,16 @@ export const process: ProcessPort = {
   stdout: (text) => terminal.printAround(() => writeAll(1, text)),
   stderr: (text) => terminal.printAround(() => writeAll(2, text)),
   isTerminal: () => nodeProcess.stdin.isTTY === true && nodeProcess.stdout.isTTY === true,
+  onInputEnd(call) {
+    let told = false;
+    const end = (): void => {
+      if (!told) call();
+      told = true;
+    };
+    for (const event of ["end", "close", "error"]) nodeProcess.stdin.once(event, end);
+    nodeProcess.stdin.resume();
+  },
+  spawn,
   onSignal(signal, call) {
     nodeProcess.on(signal, () => call());
   },
