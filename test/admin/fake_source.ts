@@ -160,6 +160,7 @@ export const storageFake: StorageStats = {
 
 const processInfo: ProcessInfo = {
   runtime: "bun",
+  executable: "/usr/bin/bun",
   runtimeVersion: "1.4.5",
   pid: 42,
   argv: [],
