@@ -667,7 +667,8 @@ export class Tree {
     chunk[at + I.ownerLo] = ownerLo;
     chunk[at + I.acl] = acls === null ? aclIdOpen : this.acls.use(acls, 0, acls.length);
     this.#putData(row, bytes, dataStart, dataEnd);
-    if (!isRoot) {
+    if (isRoot) this.dataBytes += dataStart < 0 ? 0 : dataEnd - dataStart;
+    else {
       this.#goLive(row, pathEnd - pathStart);
       this.#index(row, ownerHi, ownerLo);
     }
