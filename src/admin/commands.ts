@@ -12,7 +12,22 @@ import { keys as settingKeys, type KeySpec } from "../server/config_keys.ts";
 import { notServingSentence, type WordSource } from "../server/four_letter_words.ts";
 import { socketText, whole } from "../server/words_java.ts";
 import { averageMs, monitorEntries, monitorLines } from "../server/words_monitor.ts";
-import { bucketed, directoryBytes, environmentOf, linesMax, portsOf } from "../server/words_text.ts";
+import {
+  bucketed,
+  directoryBytes,
+  environmentOf,
+  isLearner,
+  linesMax,
+  portsOf,
+} from "../server/words_text.ts";
+import {
+  type CommandError,
+  leader,
+  observers,
+  proposalStats,
+  votingView,
+  zabState,
+} from "./commands_ensemble.ts";
 import type { JsonFields, JsonValue } from "./json.ts";
 import { isSecretKey, redactConfig, redacted } from "./secrets.ts";
 
@@ -26,10 +41,7 @@ export interface Command {
   run(source: WordSource, query: URLSearchParams): JsonFields | CommandError;
 }
 
-/** An error that a command tells of itself: it comes before `command`, as in the original. */
-export interface CommandError {
-  readonly error: string;
-}
+export type { CommandError };
 
 /** The whole answer to `<commandUrl>/<name>`. Always 200: errors are told in the body. */
 export function answerCommand(name: string, source: WordSource, query: URLSearchParams): JsonFields {
@@ -82,11 +94,11 @@ export const commands: readonly Command[] = [
   }),
   command("is_read_only isro", (source) => [["read_only", isReadOnly(source.peer.status())]]),
   command("last_snapshot lsnp", lastSnapshot),
-  command("leader lead", () => ({ error: "server is not initialized" })),
+  command("leader lead", leader),
   // The original answers a page of error 500 while it does not serve; the sentence is of more use.
   command("monitor mntr", (source) => [...monitorLines(monitorEntries(source))]),
   command("observer_connection_stat_reset orst", () => [], { changes: true }),
-  command("observers obsr", () => [["synced_observers", 0], ["observers", { array: [] }]]),
+  command("observers obsr", observers),
   command("ruok", () => []),
   command("server_stats srvr", serverStats),
   command("set_trace_mask stmk", setTraceMask, { always: true, changes: true }),
@@ -99,7 +111,7 @@ export const commands: readonly Command[] = [
     (source) => [...serverStats(source), ...connectionLists(source, connectionFieldsBrief)],
   ),
   command("system_properties sysp", systemProperties, { always: true }),
-  command("voting_view", () => [["current_config", { object: [] }]]),
+  command("voting_view", votingView),
   command("watch_summary wchs", (source) => {
     const status = source.peer.status();
     return [
@@ -126,7 +138,7 @@ export const commands: readonly Command[] = [
     }
     return [["path_to_session_ids", { object: byPath }], ...room.note()];
   }),
-  command("zabstate", () => [["voting", false], ["zabstate", ""]], { always: true }),
+  command("zabstate", zabState, { always: true }),
 ];
 
 const commandsByName: ReadonlyMap<string, Command> = new Map(
@@ -231,7 +243,9 @@ function connectionFields(connection: ConnectionStatus): JsonFields {
 }
 
 function dump(source: WordSource): JsonFields {
-  const buckets = bucketed(source.peer.sessions(), (session) => session.expiresAtMs, source.settings.tickMs);
+  // Only the leader knows when a session expires.
+  const sessions = isLearner(source.peer.status()) ? [] : source.peer.sessions();
+  const buckets = bucketed(sessions, (session) => session.expiresAtMs, source.settings.tickMs);
   const room = new Room();
   return [
     ["expiry_time_to_session_ids", {
@@ -289,6 +303,7 @@ function serverStats(source: WordSource): JsonFields {
       ],
     }],
     ["client_response", responses],
+    ...proposalStats(status),
     ["node_count", status.znodes],
   ];
 }

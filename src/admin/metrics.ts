@@ -7,9 +7,11 @@
  */
 import Registry, { type Family, type Sample } from "prom-client/lib/registry.js";
 import { zookeeperVersion, zooletVersion } from "../core/base/version.ts";
-import type { LatencySummary } from "../core/peer/status.ts";
 import type { WordSource } from "../server/four_letter_words.ts";
-import { monitorEntries, type MonitorEntry } from "../server/words_monitor.ts";
+import { txnsBetween } from "../server/words_ensemble.ts";
+import { monitorEntries, type MonitorEntry, type Samples } from "../server/words_monitor.ts";
+import { ensembleFamilies } from "./metrics_ensemble.ts";
+import { finite, histogramSamples, one } from "./metrics_family.ts";
 
 export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -18,6 +20,7 @@ export async function metricsText(source: WordSource): Promise<string> {
   const families = [
     ...monitorEntries(source).flatMap(familyOfEntry),
     ...ownFamilies(source),
+    ...ensembleFamilies(source.peer.status()),
     ...processFamilies(source),
   ];
   for (const family of families) registry.registerMetric({ name: family.name, get: async () => family });
@@ -45,21 +48,28 @@ function familyOfEntry(entry: MonitorEntry): Family[] {
         values: [...entry.values].map(([key, value]) => ({ value, labels: { key } })),
       }];
     case "summary":
-      return [{ name, help: name, type: "summary", values: summarySamples(entry) }];
+      return [{ name, help: name, type: "summary", values: summarySamples(name, entry.samples, {}) }];
+    case "summary_set":
+      return [{
+        name,
+        help: name,
+        type: "summary",
+        values: [...entry.sets].flatMap(([key, samples]) => summarySamples(name, samples, { key })),
+      }];
   }
 }
 
-function summarySamples({ name, samples }: MonitorEntry & { kind: "summary" }): Sample[] {
+function summarySamples(name: string, samples: Samples, labels: Record<string, string>): Sample[] {
   const { count, sum, quantile } = samples;
   // A quantile of nothing does not exist, and 0 would be taken for a very good one.
   const quantiles = quantile === null || count === 0 ? [] : [0.5, 0.9, 0.95, 0.99, 0.999].map((q) => ({
     value: finite(quantile(q)),
-    labels: { quantile: String(q) },
+    labels: { ...labels, quantile: String(q) },
   }));
   return [
     ...quantiles,
-    { value: finite(sum), metricName: `${name}_sum` },
-    { value: finite(count), metricName: `${name}_count` },
+    { value: finite(sum), labels, metricName: `${name}_sum` },
+    { value: finite(count), labels, metricName: `${name}_count` },
   ];
 }
 
@@ -97,9 +107,9 @@ function ownFamilies(source: WordSource): Family[] {
         "Where the time of a request goes: reads, writes, and of these the wait for a durable log (append)",
       type: "histogram",
       values: [
-        ...histogramSamples("request_latency_seconds", "read", status.stages.read),
-        ...histogramSamples("request_latency_seconds", "write", status.stages.write),
-        ...histogramSamples("request_latency_seconds", "append", status.stages.append),
+        ...histogramSamples("request_latency_seconds", { stage: "read" }, status.stages.read),
+        ...histogramSamples("request_latency_seconds", { stage: "write" }, status.stages.write),
+        ...histogramSamples("request_latency_seconds", { stage: "append" }, status.stages.append),
       ],
     },
     {
@@ -114,10 +124,15 @@ function ownFamilies(source: WordSource): Family[] {
       type: "counter",
       values: Object.entries(status.events).map(([event, value]) => ({ value, labels: { event } })),
     },
+    {
+      ...one("serving", status.serving ? 1 : 0),
+      help: "1 while the server serves clients, as /health tells it",
+      type: "gauge",
+    },
     { ...one("storage_log_bytes", storage.logBytes), help: "Size of the transaction log", type: "gauge" },
     { ...one("storage_tree_bytes", storage.treeBytes), help: "Size of the tree table", type: "gauge" },
     {
-      ...one("storage_log_lag_txns", Math.max(0, status.zxidLast - storage.zxidTree)),
+      ...one("storage_log_lag_txns", txnsBetween(storage.zxidTree, status.zxidLast)),
       help: "Transactions in the log that the tree table does not hold yet",
       type: "gauge",
     },
@@ -165,26 +180,4 @@ function processFamilies(source: WordSource): Family[] {
       type: "gauge",
     },
   ];
-}
-
-function one(name: string, value: number): Pick<Family, "name" | "help" | "values"> {
-  return { name, help: name, values: [{ value: finite(value) }] };
-}
-
-function histogramSamples(name: string, stage: string, latency: LatencySummary): Sample[] {
-  const bucket = (le: number | string, value: number): Sample => ({
-    value,
-    labels: { stage, le },
-    metricName: `${name}_bucket`,
-  });
-  return [
-    ...latency.buckets.map(({ leMs, count }) => bucket(leMs / 1000, count)),
-    bucket("+Inf", latency.count),
-    { value: finite(latency.sumMs / 1000), labels: { stage }, metricName: `${name}_sum` },
-    { value: latency.count, labels: { stage }, metricName: `${name}_count` },
-  ];
-}
-
-function finite(value: number): number {
-  return Number.isFinite(value) ? value : 0;
 }

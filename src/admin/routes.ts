@@ -3,6 +3,8 @@
  *
  *   /                       the status page           /health     200 while serving, else 503
  *   /status.json            what the page shows       /metrics    Prometheus
+ *   /health/live            200: the process answers  /health/ready    200 while serving writes too
+ *   /health/leader          200 where writes are decided: on a leader, or alone
  *   <commandUrl>            the commands, as links    <commandUrl>/<name>   one command, as JSON
  */
 import type { Context, Hono } from "hono";
@@ -13,7 +15,7 @@ import { isCrossSite } from "./guard.ts";
 import { jacksonText } from "./json.ts";
 import { metricsContentType, metricsText } from "./metrics.ts";
 import { pageHtml, pagePolicy } from "./page.ts";
-import { healthJson, statusJson } from "./status_json.ts";
+import { type HealthJson, healthJson, statusJson } from "./status_json.ts";
 
 export function addRoutes(app: Hono, source: WordSource): void {
   const { commandUrl } = source.settings.admin;
@@ -26,10 +28,17 @@ export function addRoutes(app: Hono, source: WordSource): void {
     });
   });
   app.get("/status.json", (c) => c.json(statusJson(source)));
-  app.get("/health", (c) => {
-    const health = healthJson(source);
-    return c.json(health, health.status === "ok" ? 200 : 503);
-  });
+  const health = (path: string, isWell: (health: HealthJson) => boolean) => {
+    app.get(path, (c) => {
+      const told = healthJson(source);
+      return c.json(told, isWell(told) ? 200 : 503);
+    });
+  };
+  const serves = ({ status }: HealthJson) => status === "ok";
+  health("/health", serves);
+  health("/health/live", () => true);
+  health("/health/ready", (told) => serves(told) && told.mode !== "read-only");
+  health("/health/leader", (told) => serves(told) && (told.mode === "leader" || told.mode === "standalone"));
   addMetricsRoute(app, source);
 
   const base = commandUrl.replace(/\/+$/, "");

@@ -5,10 +5,12 @@
  */
 import { sessionHex, type Zxid, zxidHex } from "../core/base/zxid.ts";
 import { versionText } from "../core/base/version.ts";
-import type { ConnectionStatus, LatencySummary } from "../core/peer/status.ts";
+import type { ConnectionStatus, LatencySummary, PeerStatus } from "../core/peer/status.ts";
 import type { WordSource } from "../server/four_letter_words.ts";
+import { txnsBetween } from "../server/words_ensemble.ts";
 import { socketText } from "../server/words_java.ts";
 import { portsOf } from "../server/words_text.ts";
+import { ensembleJson } from "./status_ensemble.ts";
 
 /** Connections that are listed. With more of them the page would weigh on the server that it watches. */
 const connectionsListedMax = 200;
@@ -19,17 +21,50 @@ export interface HealthJson {
   readonly zxid: string;
   readonly uptimeMs: number;
   readonly version: string;
+  /** Null stands alone. */
+  readonly ensemble: {
+    readonly sid: number;
+    readonly role: string;
+    readonly phase: string;
+    readonly leader: number | null;
+  } | null;
+  /** Why it does not serve; null while it does. */
+  readonly reason: string | null;
 }
 
 export function healthJson(source: WordSource): HealthJson {
-  const { serving, mode, zxidLast, uptimeMs } = source.peer.status();
+  const status = source.peer.status();
+  const { serving, mode, zxidLast, uptimeMs, ensemble } = status;
   return {
     status: serving ? "ok" : "not-serving",
     mode,
     zxid: zxidHex(zxidLast as Zxid),
     uptimeMs: Math.trunc(uptimeMs),
     version: versionText,
+    ensemble: ensemble === null
+      ? null
+      : { sid: ensemble.sid, role: ensemble.role, phase: ensemble.phase, leader: ensemble.leader },
+    reason: serving ? null : reasonOf(status),
   };
+}
+
+/** Said so that whoever reads it knows where to look next. */
+function reasonOf({ ensemble }: PeerStatus): string {
+  if (ensemble === null) return "The server is starting or stopping";
+  const forText = `for ${(ensemble.phaseMs / 1000).toFixed(1)} s`;
+  if (ensemble.role === "looking") {
+    const others = ensemble.voters.filter((sid) => sid !== ensemble.sid);
+    return `It has been looking for a leader ${forText}: more than half of the voters ${
+      ensemble.voters.join(", ")
+    } have to reach each other on their election ports${
+      others.length === 0 ? "" : `. See how ${others.join(", ")} are`
+    }`;
+  }
+  if (ensemble.phase === "broadcast") return "It has a quorum and leaves clients to the other members";
+  if (ensemble.role === "leader") {
+    return `It was elected and has been waiting ${forText} for more than half of the voters to follow on its quorum port`;
+  }
+  return `It has been getting level with ${ensemble.master ?? ensemble.leader ?? "its leader"} ${forText}`;
 }
 
 export function statusJson(source: WordSource) {
@@ -72,7 +107,7 @@ export function statusJson(source: WordSource) {
       dataDir: settings.dataDir,
       logBytes: storage.logBytes,
       treeBytes: storage.treeBytes,
-      behindTxns: Math.max(0, status.zxidLast - storage.zxidTree),
+      behindTxns: txnsBetween(storage.zxidTree, status.zxidLast),
       commits: storage.commits,
       commitMsAvg: storage.commits === 0 ? 0 : storage.commitMsTotal / storage.commits,
       commitMsMax: storage.commitMsMax,
@@ -80,6 +115,7 @@ export function statusJson(source: WordSource) {
       checkpointAtMs: storage.checkpointAtMs,
       checkpointMsLast: storage.checkpointMsLast,
     },
+    members: ensembleJson(source, status),
     /** Null when there are too many to list. */
     clients: listed === null ? null : listed.slice(0, connectionsListedMax).map(clientJson),
   };

@@ -1,14 +1,21 @@
 /**
  * Monitor: what `mntr`, the admin command `monitor` and the metrics all tell, made once here.
  *
- * The names are those of operations.md 4.1, so that dashboards find what they look for: all that
- * concern a standalone server have a value, the rest are zeros. `mntr` keeps the classic shape
+ * The names are those of operations.md 4.1, so that dashboards find what they look for: those that
+ * there is something to tell of have a value, the rest are zeros. `mntr` keeps the classic shape
  * whatever else is switched on, and no line of it can fail `^zk_(\w+)\s+([\w\.\-]+)`.
  */
-import type { LatencySummary, PeerStatus } from "../core/peer/status.ts";
+import type { LatencySummary, LearnerStatus, PeerStatus } from "../core/peer/status.ts";
 import { versionText } from "../core/base/version.ts";
 import type { StorageStats } from "../storage/storage.ts";
 import type { WordSource } from "./four_letter_words.ts";
+import {
+  ensembleCounters,
+  ensembleGauges,
+  ensembleLatencies,
+  ensembleTimes,
+  peerStateText,
+} from "./words_ensemble.ts";
 import { javaDouble, whole } from "./words_java.ts";
 
 /** A number that Java holds as a double: `0` is told as `0.0`. */
@@ -31,17 +38,31 @@ export type MonitorEntry =
   /** One gauge for each key: `mntr` puts the key before the name, Prometheus makes it a label. */
   | { readonly kind: "gauge_set"; readonly name: string; readonly values: ReadonlyMap<string, number> }
   | { readonly kind: "counter"; readonly name: string; readonly value: number }
-  | { readonly kind: "summary"; readonly name: string; readonly samples: Samples };
+  | { readonly kind: "summary"; readonly name: string; readonly samples: Samples }
+  /** One summary for each key, in the same way. */
+  | { readonly kind: "summary_set"; readonly name: string; readonly sets: ReadonlyMap<string, Samples> };
 
 export function monitorEntries(source: WordSource): MonitorEntry[] {
   const status = source.peer.status();
   return [
     { kind: "text", name: "version", value: versionText },
     { kind: "text", name: "server_state", value: status.mode },
+    ...peerState(status),
     ...gauges(source, status),
     ...quotaGauges(source),
     ...counters(status),
     ...summaries(source, status),
+    ...learnerSummaries(status),
+  ];
+}
+
+function peerState({ ensemble }: PeerStatus): MonitorEntry[] {
+  if (ensemble === null) return [];
+  return [
+    { kind: "text", name: "peer_state", value: peerStateText(ensemble) },
+    ...(ensemble.role === "observer" && ensemble.master !== null
+      ? [{ kind: "gauge" as const, name: "observer_master_id", value: ensemble.master }]
+      : []),
   ];
 }
 
@@ -61,6 +82,9 @@ export function* monitorLines(
         break;
       case "summary":
         yield* summaryLines(entry.name, entry.samples);
+        break;
+      case "summary_set":
+        for (const [key, samples] of entry.sets) yield* summaryLines(`${key}_${entry.name}`, samples);
         break;
     }
   }
@@ -110,10 +134,17 @@ function gauges(source: WordSource, status: PeerStatus): MonitorEntry[] {
     name,
     value: typeof value === "number" ? whole(value) : value,
   });
+  const ofEnsemble = ensembleGauges(source, status.ensemble);
+  const some = (...names: string[]): MonitorEntry[] =>
+    names.flatMap((name) => {
+      const value = ofEnsemble.get(name);
+      return value === undefined ? [] : [gauge(name, value)];
+    });
   return [
     gauge("ephemerals_count", status.ephemerals),
     gauge("num_alive_connections", status.connections),
     gauge("avg_latency", { double: averageMs(status.latency) }),
+    ...some("min_proposal_size"),
     gauge("outstanding_requests", status.outstanding),
     gauge("znode_count", status.znodes),
     gauge("global_sessions", status.sessions),
@@ -121,20 +152,26 @@ function gauges(source: WordSource, status: PeerStatus): MonitorEntry[] {
     gauge("last_client_response_size", status.responseBytesLast),
     gauge("packets_sent", status.packetsSent),
     gauge("packets_received", status.packetsReceived),
+    ...some("max_proposal_size"),
     gauge("max_client_response_size", status.responseBytesMax),
+    ...some("synced_followers"),
     gauge("connection_drop_probability", { double: 0 }),
     gauge("watch_count", status.watches),
+    ...some("synced_non_voting_followers", "synced_observers"),
     gauge("auth_failed_count", status.authFailed),
     gauge("min_latency", Math.floor(status.latency.minMs)),
     gauge("max_file_descriptor_count", files.max),
     gauge("approximate_data_size", status.dataBytes),
     gauge("open_file_descriptor_count", files.open),
+    ...some("last_proposal_size", "pending_syncs", "leader_uptime"),
     gauge("local_sessions", 0),
     gauge("uptime", status.uptimeMs),
     gauge("max_latency", Math.ceil(status.latency.maxMs)),
     gauge("outstanding_tls_handshake", 0),
+    ...some("learners"),
     gauge("min_client_response_size", status.responseBytesMin),
     gauge("non_mtls_local_conn_count", 0),
+    ...some("quorum_size"),
   ];
 }
 
@@ -198,6 +235,7 @@ function counters(status: PeerStatus): MonitorEntry[] {
     response_bytes: status.bytesSent,
     commit_count: status.commits,
     stale_sessions_expired: status.sessionsExpired,
+    ...ensembleCounters(status.ensemble),
   };
   return counterNames.map((name) => ({ kind: "counter", name, value: whole(known[name] ?? 0) }));
 }
@@ -255,13 +293,13 @@ function summaries(source: WordSource, status: PeerStatus): MonitorEntry[] {
       dbinittime: once(recovered.tookMs),
       startup_txns_loaded: once(recovered.txnsReplayed),
     }),
+    ...mapped(ensembleTimes(source, status.ensemble), basicSamples),
   };
   const advanced: Readonly<Record<string, Samples>> = {
     readlatency: latencySamples(read),
     updatelatency: latencySamples(write),
-    // Alone, a proposal is committed once its own log holds it: one time under both names.
     sync_processor_queue_and_flush_time_ms: latencySamples(append),
-    propagation_latency: latencySamples(append),
+    ...mapped(ensembleLatencies(status.ensemble, append), latencySamples),
   };
   return [
     ...basicNames.map((name): MonitorEntry => ({
@@ -275,6 +313,36 @@ function summaries(source: WordSource, status: PeerStatus): MonitorEntry[] {
       samples: advanced[name] ?? samplesNoneAdvanced,
     })),
   ];
+}
+
+/**
+ * By learner, on a leader. Nothing is queued here as packets (see `learner_unsent_bytes` among the
+ * metrics), so two of the original's three are names without samples.
+ */
+function learnerSummaries({ ensemble }: PeerStatus): MonitorEntry[] {
+  if (ensemble === null || ensemble.learners.length === 0) return [];
+  const { learners } = ensemble;
+  const set = (name: string, samples: (learner: LearnerStatus) => Samples): MonitorEntry => ({
+    kind: "summary_set",
+    name,
+    sets: new Map(learners.map((learner) => [String(learner.sid), samples(learner)])),
+  });
+  return [
+    set("learner_handler_qp_size", () => samplesNone),
+    set("learner_handler_qp_time_ms", () => samplesNoneAdvanced),
+    set("ack_latency", ({ ackTimes }) => latencySamples(ackTimes)),
+  ];
+}
+
+function mapped(
+  times: Readonly<Record<string, LatencySummary>>,
+  samples: (latency: LatencySummary) => Samples,
+): Record<string, Samples> {
+  return Object.fromEntries(Object.entries(times).map(([name, latency]) => [name, samples(latency)]));
+}
+
+function basicSamples(latency: LatencySummary): Samples {
+  return { ...latencySamples(latency), quantile: null };
 }
 
 function latencySamples(latency: LatencySummary): Samples {

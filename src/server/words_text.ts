@@ -8,9 +8,11 @@
 import { sessionHex } from "../core/base/zxid.ts";
 import { sessionlessMsMax } from "../core/base/limits.ts";
 import { versionLine, versionText } from "../core/base/version.ts";
-import type { ConnectionStatus } from "../core/peer/status.ts";
+import type { ConnectionStatus, PeerStatus } from "../core/peer/status.ts";
 import type { WordSource } from "./four_letter_words.ts";
+import { membersOf } from "./words_members.ts";
 import { javaDate, javaDouble, socketText, whole } from "./words_java.ts";
+import { proposalSizesLine } from "./words_ensemble.ts";
 import { averageMs } from "./words_monitor.ts";
 
 export const linesMax = 100_000;
@@ -60,7 +62,9 @@ Outstanding: ${status.outstanding}
 Zxid: 0x${status.zxidLast.toString(16)}
 Mode: ${status.mode}
 Node count: ${status.znodes}
-${source.settings.sync === "off" ? "Sync: off, acknowledged writes can be lost in a crash\n" : ""}`;
+${proposalSizesLine(status.ensemble)}${
+    source.settings.sync === "off" ? "Sync: off, acknowledged writes can be lost in a crash\n" : ""
+  }`;
 }
 
 export function connectionsText(source: WordSource, secure: boolean): string {
@@ -111,11 +115,21 @@ export function dumpText(source: WordSource): string {
   const lines = new Lines();
 
   lines.add("SessionTracker dump:");
-  const buckets = bucketed(sessions, (session) => session.expiresAtMs, tickMs);
-  lines.add(`Session Sets (${buckets.length})/(${sessions.length}):`);
-  for (const [atMs, members] of buckets) {
-    lines.add(`${members.length} expire at ${javaDate(atMs)}:`);
-    for (const session of members) lines.add(`\t${sessionHex(session.id)}`);
+  const learns = isLearner(source.peer.status());
+  if (learns) {
+    // Only the leader knows when a session expires.
+    lines.add(`Global Sessions(${sessions.length}):`);
+    for (const { id, timeoutMs } of sessions) {
+      if (lines.full) break;
+      lines.add(`${sessionHex(id)}\t${timeoutMs}ms`);
+    }
+  } else {
+    const buckets = bucketed(sessions, (session) => session.expiresAtMs, tickMs);
+    lines.add(`Session Sets (${buckets.length})/(${sessions.length}):`);
+    for (const [atMs, members] of buckets) {
+      lines.add(`${members.length} expire at ${javaDate(atMs)}:`);
+      for (const session of members) lines.add(`\t${sessionHex(session.id)}`);
+    }
   }
 
   lines.add("ephemeral nodes dump:");
@@ -128,8 +142,11 @@ export function dumpText(source: WordSource): string {
   }
 
   lines.add("Connections dump:");
-  const expiresAt = new Map(sessions.map((session) => [session.id, session.expiresAtMs]));
-  const soon = source.clock.wallMs() + sessionlessMsMax;
+  const nowMs = source.clock.wallMs();
+  const expiresAt = new Map(
+    sessions.map(({ id, timeoutMs, expiresAtMs }) => [id, learns ? nowMs + timeoutMs : expiresAtMs]),
+  );
+  const soon = nowMs + sessionlessMsMax;
   const connections = source.peer.connections();
   const connectionBuckets = bucketed(
     connections,
@@ -146,6 +163,11 @@ export function dumpText(source: WordSource): string {
     }
   }
   return lines.toString();
+}
+
+/** Follows another's word of who is alive. */
+export function isLearner(status: PeerStatus): boolean {
+  return status.ensemble?.role === "follower" || status.ensemble?.role === "observer";
 }
 
 /** Grouped by the end of the interval in which they fall, soonest first. */
@@ -224,7 +246,23 @@ minSessionTimeout=${settings.sessionTimeoutMsMin}
 maxSessionTimeout=${settings.sessionTimeoutMsMax}
 clientPortListenBacklog=${settings.clientPortListenBacklog}
 serverId=${settings.serverIdShown}
-${settings.sync === "off" ? "sync=off\n" : ""}`;
+${settings.sync === "off" ? "sync=off\n" : ""}${membershipText(source)}`;
+}
+
+/** What a member tells besides. No line break behind the last line, as in the original. */
+function membershipText(source: WordSource): string {
+  const { ensemble } = source.peer.status();
+  const configured = source.settings.ensemble;
+  if (ensemble === null || configured === null) return "";
+  const own = membersOf(source, ensemble).find(({ sid }) => sid === ensemble.sid)?.addresses ?? [];
+  return `initLimit=${configured.initLimit}
+syncLimit=${configured.syncLimit}
+electionAlg=3
+electionPort=${own.map(({ electionPort }) => electionPort).join("|")}
+quorumPort=${own.map(({ quorumPort }) => quorumPort).join("|")}
+peerType=${configured.observer ? 1 : 0}
+membership: 
+${ensemble.configText.trimEnd()}`;
 }
 
 export function dirsText(source: WordSource): string {
