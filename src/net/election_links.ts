@@ -15,11 +15,11 @@
 import { encodeInitial } from "../core/wire/votes.ts";
 import type { ClockPort, TcpError, TcpListener, TcpPort, TcpSocket } from "../runtime/ports.ts";
 import { type Address, hostPort, isWildcard, plainHost } from "./address.ts";
-import { Backoff } from "./backoff.ts";
 import { Dial } from "./dial.ts";
 import { ElectionLine, type Introduction, type LineEvents } from "./election_line.ts";
 import { listenAll } from "./listen_all.ts";
 import { type LinkNote, NoteLimit } from "./link_note.ts";
+import { framed, Voter } from "./voter.ts";
 
 export interface ElectionOwner extends LinkNote {
   /** A notification, without its length, from that sid; negative: an observer that has no id of its own. */
@@ -70,35 +70,6 @@ const knockMsMax = 2000;
 /** Who knocks while we dial is reachable now; a dial older than this may wait for a host that was down. */
 const dialStaleMs = 100;
 const unreachableNoteMs = 60_000;
-
-/** What we know of one other server. */
-class Voter {
-  readonly sid: number;
-  readonly addresses: readonly Address[];
-  readonly member: boolean;
-  /** Where the last knock said to call back. */
-  told: readonly Address[] | null = null;
-  line: ElectionLine | null = null;
-  dial: Dial | null = null;
-  dialSinceMs = 0;
-  dialNotBeforeMs = 0;
-  wishedUntilMs = 0;
-  cancelTimer: (() => void) | null = null;
-  readonly refusals = new Backoff(20, 1000);
-  readonly knocks = new Backoff(250, 2000);
-  /** Framed, not sent yet. */
-  slot: Uint8Array | null = null;
-  /** Framed, the last one sent. */
-  last: Uint8Array | null = null;
-  failures = 0;
-  failureNotedMs = 0;
-
-  constructor(sid: number, addresses: readonly Address[], member: boolean) {
-    this.sid = sid;
-    this.addresses = addresses;
-    this.member = member;
-  }
-}
 
 export class ElectionLinks implements LineEvents {
   readonly #options: ElectionLinksOptions;
@@ -445,15 +416,4 @@ export class ElectionLinks implements LineEvents {
       { sid: voter.sid, address: where, failures: voter.failures },
     );
   }
-}
-
-function framed(bytes: Uint8Array): Uint8Array {
-  const { length } = bytes;
-  const frame = new Uint8Array(4 + length);
-  frame[0] = length >>> 24;
-  frame[1] = length >>> 16;
-  frame[2] = length >>> 8;
-  frame[3] = length;
-  frame.set(bytes, 4);
-  return frame;
 }

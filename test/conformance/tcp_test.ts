@@ -620,3 +620,33 @@ test("a TLS certificate for another key is refused with a message", { skip: pair
   const options: TcpListenOptions = { ...plain, tls: { key: other.key, cert: pair.cert, clientCert: false } };
   await assert.rejects(tcp.listen(options, () => new TcpRecorder()), /the certificate is for another key/);
 });
+
+test("a connect that is given up rejects at once with ECANCELED, and leaves no socket; later it has no effect", async () => {
+  await withListener(echo, async ({ listener, accepted }) => {
+    const to = { host, port: listener.port, timeoutMs: 5000, keepAlive: true };
+    const early = new AbortController();
+    early.abort();
+    await assert.rejects(tcp.connect({ ...to, cancel: early.signal }, new TcpRecorder()), {
+      code: "ECANCELED",
+    });
+
+    const middle = new AbortController();
+    const told = new TcpRecorder();
+    const attempt = tcp.connect({ ...to, cancel: middle.signal }, told);
+    middle.abort();
+    await assert.rejects(attempt, { code: "ECANCELED" });
+    await sleep(20);
+    assert.equal(told.closedCount, 0, "the handler of an attempt that failed is told nothing");
+    // The kernel may have finished what we gave up; the other side then sees it end.
+    await until("nothing stays open", () => accepted.every((side) => side.told.closedCount === 1));
+
+    const late = new AbortController();
+    const answered = new TcpRecorder();
+    const socket = await tcp.connect({ ...to, cancel: late.signal }, answered);
+    late.abort();
+    socket.write(new TextEncoder().encode("still here"));
+    await until("the echo", () => answered.text() === "still here");
+    socket.end();
+    await until("closed", () => answered.closedCount === 1);
+  });
+});
