@@ -60,7 +60,8 @@ async function listenOnce(
         throw new TcpError(code, `${why}: this is ${what}, tried ${failures} times`, { cause: error });
       }
       note.note("warn", "listen_failed", `${why}: this is ${what}, tried again in ${pauseMs} ms`, { port });
-      await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+      // Nothing else may keep the process alive yet, and it shall not leave without a word.
+      await new Promise<void>((resolve) => clock.after(pauseMs, resolve, true));
     }
   }
 }

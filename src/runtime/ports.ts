@@ -178,7 +178,8 @@ export interface ClockPort {
   monotonicMs(): number;
   /** Calls back about every `ms` until the returned function is called. Does not keep the process alive by itself. */
   every(ms: number, call: () => void): () => void;
-  after(ms: number, call: () => void): () => void;
+  /** Once. `holds`: somebody waits for it, the process stays alive until then. */
+  after(ms: number, call: () => void, holds?: boolean): () => void;
 }
 
 export interface ProcessInfo {

@@ -1,8 +1,8 @@
 /**
  * The two clocks and the timers.
  *
- * Timers do not keep the process alive: what does is an open listener or a waiting question, so a
- * forgotten timer can never hold up an exit.
+ * Timers do not keep the process alive unless they are asked to: what does is an open listener or a
+ * waiting question, so a forgotten timer can never hold up an exit.
  */
 import type { ClockPort } from "../ports.ts";
 
@@ -17,9 +17,9 @@ export const clock: ClockPort = {
     timer.unref();
     return () => clearInterval(timer);
   },
-  after(ms, call) {
+  after(ms, call, holds = false) {
     const timer = setTimeout(call, Math.min(ms, delayMsMax));
-    timer.unref();
+    if (!holds) timer.unref();
     return () => clearTimeout(timer);
   },
 };
