@@ -1,0 +1,58 @@
+/**
+ * Cast: who plays in a scenario, and how a scenario becomes a test for each cast.
+ *
+ * Every scenario has two parts to give away: the original, in one of its versions, and ours, on the
+ * runtime under test. With `ZOOLET_ENSEMBLE_PURE=1` the original plays ours too: what fails then is a
+ * mistake of the scenario. Everyday tests play with Debian's version alone.
+ */
+import { test } from "node:test";
+import { debianVersion, javaVersions } from "../../support/java_jars.ts";
+import { javaMake } from "../../support/java_member.ts";
+import type { Make } from "../../support/member.ts";
+import { runtimeUnderTest } from "../../support/zoolet.ts";
+import { zooletMake } from "../../support/zoolet_member.ts";
+
+export interface Cast {
+  readonly name: string;
+  readonly java: Make;
+  readonly ours: Make;
+}
+
+export interface ScenarioOptions {
+  /** Only with ZOOLET_TEST_LONG=1. */
+  readonly long?: boolean;
+  readonly timeoutMs?: number;
+}
+
+export const isLong = process.env["ZOOLET_TEST_LONG"] === "1";
+const isPure = process.env["ZOOLET_ENSEMBLE_PURE"] === "1";
+
+/** The first version named when versions are named, so that a person can try one. */
+const everydayVersion = process.env["ZOOLET_JAVA_VERSIONS"] === undefined
+  ? debianVersion
+  : javaVersions[0] ?? debianVersion;
+
+const casts: readonly Cast[] = (isLong ? javaVersions : [everydayVersion]).map((version) => {
+  const java = javaMake(version);
+  const ours = isPure ? java : zooletMake(runtimeUnderTest());
+  return { name: isPure ? `${java.name} alone` : `${ours.name} and ${java.name}`, java, ours };
+});
+
+/** One test for each cast. */
+export function scenario(name: string, options: ScenarioOptions, story: (cast: Cast) => Promise<void>): void {
+  for (const cast of casts) {
+    const skip = cast.java.missing ?? cast.ours.missing ??
+      (options.long === true && !isLong ? "takes long: ZOOLET_TEST_LONG=1 runs it" : false);
+    test(`${name}, ${cast.name}`, { timeout: options.timeoutMs ?? 90_000, skip }, () => story(cast));
+  }
+}
+
+/** The same story with the parts given both ways: who leads, and who learns. */
+export function scenarioBothWays(
+  name: string,
+  options: ScenarioOptions,
+  story: (leader: Make, learner: Make) => Promise<void>,
+): void {
+  scenario(`${name}: we learn`, options, ({ java, ours }) => story(java, ours));
+  scenario(`${name}: we lead`, options, ({ java, ours }) => story(ours, java));
+}
