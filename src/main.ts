@@ -21,6 +21,11 @@ switch (command.kind) {
     break;
   case "server":
   case "dev": {
+    if (command.kind === "dev" && command.peers > 1) {
+      const { devEnsemble } = await import("./dev_ensemble.ts");
+      await devEnsemble(runtime, command);
+      break;
+    }
     const { serve } = await import("./serve.ts");
     await serve(runtime, command);
     break;

@@ -1,5 +1,6 @@
 /**
- * Serve: `zoolet server` and `zoolet dev`, from a command line to a running server and its end.
+ * Serve: `zoolet server` and `zoolet dev --peers 1`, from a command line to a running server and its
+ * end. `zoolet dev` with several peers starts this once for each: dev_ensemble.
  *
  * Here the rooms of the upper floors meet: settings, storage, server, admin. Exit codes are those of
  * the original (operations 1.3): 0 a clean stop, 1 anything unexpected, 2 a bad configuration, 3 a
@@ -20,6 +21,7 @@ import type { ServerSettings } from "./server/config_types.ts";
 import { type Logger, makeLogger } from "./server/logger.ts";
 import { type RunningServer, startServer } from "./server/server.ts";
 import { StorageError } from "./storage/storage.ts";
+import { openMemoryStorage } from "./storage/memory_storage.ts";
 import { openStorage } from "./storage/worker_storage.ts";
 
 type ServeCommand = Extract<ParsedCommand, { kind: "server" | "dev" }>;
@@ -64,14 +66,18 @@ export async function serve(runtime: Runtime, command: ServeCommand): Promise<vo
 
   const server = await start(runtime, settings, logger, fatal);
   const admin = await startAdmin(runtime, settings, server, logger);
-  process.stdout(readyLine(process.info, settings, server, admin));
-  if (command.kind === "dev") process.stdout(howToConnect(server));
+  let announced = false;
+  whenServing(settings, server, (mode) => {
+    if (announced) return;
+    announced = true;
+    process.stdout(readyLine(process.info, settings, server, admin, mode));
+    if (command.kind === "dev") process.stdout(howToConnect(server));
+  });
 
   let stopping = false;
-  const stop = async (signal: string): Promise<void> => {
-    if (stopping) process.exit(exitUnexpected);
+  const stop = async (reason: string): Promise<void> => {
     stopping = true;
-    logger.info("stopping", `Stopping on ${signal}`);
+    logger.info("stopping", `Stopping on ${reason}`);
     for (const http of admin.servers) await http.close();
     await server.stop();
     logger.info("stopped", "Stopped");
@@ -79,34 +85,45 @@ export async function serve(runtime: Runtime, command: ServeCommand): Promise<vo
   };
   const onSignal = (signal: "SIGINT" | "SIGTERM"): void => {
     process.onSignal(signal, () => {
+      if (stopping) process.exit(exitUnexpected);
       stop(signal).catch((error: unknown) => fatal(`Cannot stop cleanly: ${String(error)}`));
     });
   };
   onSignal("SIGINT");
   onSignal("SIGTERM");
+  if (command.kind === "server" && command.endWithInput) {
+    process.onInputEnd(() => {
+      // Ctrl-C reaches whoever started us as well, and this is then no second wish.
+      if (stopping) return;
+      stop("the end of standard input").catch((error: unknown) =>
+        fatal(`Cannot stop cleanly: ${String(error)}`)
+      );
+    });
+  }
+}
+
+/** Calls at the latest when clients are served, and at once where nobody else has to be there for it. */
+function whenServing(settings: ServerSettings, server: RunningServer, call: (mode: string) => void): void {
+  if (settings.ensemble === null || !announces(server)) call("standalone");
+  else server.onServing(call);
+}
+
+interface Announces {
+  onServing(call: (mode: string) => void): void;
+}
+
+function announces(server: RunningServer): server is RunningServer & Announces {
+  return "onServing" in server;
 }
 
 function load(runtime: Runtime, command: ServeCommand): Loaded {
   const { files, process } = runtime;
-  const env = process.info.env;
+  const { env } = process.info;
   if (command.kind === "server" && command.configPath !== null) {
-    return loadSettings(files, command.configPath, { env });
+    return loadSettings(files, command.configPath, { env, chance: process.randomU32() });
   }
   const flags: Record<string, string> = {};
   if (command.kind === "dev") {
-    if (command.peers !== 1) {
-      const found = String(command.peers);
-      return {
-        problems: [{
-          file: "command line",
-          line: 0,
-          key: "--peers",
-          found,
-          allowed: "1: ensembles come with a later version",
-          sentence: "",
-        }],
-      };
-    }
     if (command.port !== null) flags["clientPort"] = String(command.port);
     if (command.dataDir !== null) flags["dataDir"] = command.dataDir;
     if (command.adminPort !== null) flags["admin.serverPort"] = String(command.adminPort);
@@ -127,13 +144,15 @@ async function start(
   onFatal: (message: string) => void,
 ): Promise<RunningServer> {
   const { process } = runtime;
-  const storage = openStorage(runtime, {
+  const storage = settings.storageKind === "memory" ? openMemoryStorage() : openStorage(runtime, {
     dataDir: settings.dataDir,
     dataLogDir: settings.dataLogDir,
     sync: settings.sync,
     logRetainTxns: settings.logRetainTxns,
     logRetainMs: settings.logRetainMs,
     mustExist: !settings.dataDirAutocreate,
+    // An observer may have another number at each start, and what it holds is the ensemble's.
+    serverId: settings.ensemble === null || settings.ensemble.observer ? null : settings.ensemble.sid,
   });
   try {
     return await startServer({ runtime, settings, storage, logger, onFatal });
@@ -219,12 +238,21 @@ function addressShown(settings: ServerSettings, port: number): string {
   return `${settings.clientPortAddress ?? "0.0.0.0"}:${port}`;
 }
 
-function readyLine(info: ProcessInfo, settings: ServerSettings, server: RunningServer, admin: Admin): string {
+function readyLine(
+  info: ProcessInfo,
+  settings: ServerSettings,
+  server: RunningServer,
+  admin: Admin,
+  mode: string,
+): string {
   const secure = server.securePort >= 0 && settings.tls !== null
     ? ` secure=${settings.secureClientPortAddress ?? "0.0.0.0"}:${server.securePort}`
     : "";
   const client = settings.clientPort >= 0 ? addressShown(settings, server.clientPort) : "none";
-  return `zoolet ready mode=standalone client=${client}${secure} admin=${admin.url} data=${settings.dataDir} sync=${settings.sync} ` +
+  const kept = settings.storageKind === "memory"
+    ? "data=memory"
+    : `data=${settings.dataDir} sync=${settings.sync}`;
+  return `zoolet ready mode=${mode} client=${client}${secure} admin=${admin.url} ${kept} ` +
     `runtime=${info.runtime}/${info.runtimeVersion} pid=${info.pid}\n`;
 }
 

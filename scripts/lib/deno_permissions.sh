@@ -1,10 +1,10 @@
 # shellcheck shell=sh
 # Deno permissions: what a command may touch, and nothing else.
 #
-# Sourced by `scripts/zoolet` when Deno runs it; sets `reads` and `writes` to whole flags. The network
-# and the environment are needed by every command, running other programs and loading libraries by
-# none. A server writes to the data directories that its configuration names, `dev` to its own, the
-# shell nowhere.
+# Sourced by `scripts/zoolet` when Deno runs it; sets `reads`, `writes` and `runs` to whole flags. The
+# network and the environment are needed by every command, loading libraries by none. A server writes to
+# the data directories that its configuration names, `dev` to its own, the shell nowhere. Only `dev` runs
+# anything: this script again, once for each of its peers.
 #
 # Where a configuration cannot be understood here (an escape, no directory at all) the server gets
 # the file system and says itself what is wrong: a guess that is too narrow would look like a bug.
@@ -88,6 +88,7 @@ permissions_for() {
   read_list=
   write_list=
   wide=
+  runs=
   add_read "$root/src"
   add_read "$root/node_modules"
   add_read "$root/package.json"
@@ -97,6 +98,7 @@ permissions_for() {
   command=
   config=
   data=.zoolet
+  peers=
   while [ $# -gt 0 ]; do
     case $1 in
       --data | -data)
@@ -104,8 +106,13 @@ permissions_for() {
         [ $# -lt 2 ] || shift
         ;;
       --data=* | -data=*) data=${1#*=} ;;
+      --peers | -peers)
+        peers=${2-}
+        [ $# -lt 2 ] || shift
+        ;;
+      --peers=* | -peers=*) peers=${1#*=} ;;
       --log-format | --log-level | -log-format | -log-level | --port | -port | --admin-port | -admin-port | \
-        --sync | -sync | --peers | -peers)
+        --sync | -sync)
         [ $# -lt 2 ] || shift
         ;;
       -*) ;;
@@ -115,7 +122,10 @@ permissions_for() {
     shift
   done
   case $command in
-    dev) [ -z "$data" ] || add_directory "$data" ;;
+    dev)
+      [ -z "$data" ] || add_directory "$data"
+      [ "$peers" = 1 ] || allow_peers
+      ;;
     server) server_permissions "$config" ;;
   esac
   if [ -n "$wide" ]; then
@@ -125,6 +135,14 @@ permissions_for() {
     reads=--allow-read=${read_list#,}
     writes=${write_list:+--allow-write=${write_list#,}}
   fi
+}
+
+# A comma would end the path, and there is no directory to allow instead.
+allow_peers() {
+  case $root in
+    *,*) runs=--allow-run ;;
+    *) runs=--allow-run=$root/scripts/zoolet ;;
+  esac
 }
 
 server_permissions() {

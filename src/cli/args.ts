@@ -37,6 +37,8 @@ export type ParsedCommand =
     readonly configPath: string | null;
     readonly check: boolean;
     readonly printEffective: boolean;
+    /** Stop at the end of standard input: so a process that started us takes us along when it dies. */
+    readonly endWithInput: boolean;
     readonly log: LogChoice;
   }
   | {
@@ -44,6 +46,8 @@ export type ParsedCommand =
     readonly port: number | null;
     readonly dataDir: string | null;
     readonly peers: number;
+    /** Start a peer that ended again. */
+    readonly restart: boolean;
     readonly adminPort: number | null;
     readonly sync: SyncMode | null;
     readonly log: LogChoice;
@@ -54,6 +58,8 @@ export type ParsedCommand =
   | { readonly kind: "error"; readonly message: string; readonly exitCode: number };
 
 export const serversDefault = "localhost:2181";
+const peersDefault = 3;
+const peersMax = 9;
 
 /** `argv` without the runtime and the script. */
 export async function parseCommandLine(argv: readonly string[]): Promise<ParsedCommand> {
@@ -62,15 +68,32 @@ export async function parseCommandLine(argv: readonly string[]): Promise<ParsedC
 
 const logUnchosen: LogChoice = { format: null, level: null };
 
-/** `server`, `server CONFIG` and `dev`: nothing in it to weigh. Null for all else. */
+/** `server`, `server CONFIG`, the same with `--end-with-input`, and `dev`: nothing in it to weigh. Null for all else. */
 export function plainCommand(argv: readonly string[]): ParsedCommand | null {
-  const [kind, file] = argv;
+  const [kind, file, more] = argv;
   const isWord = file === undefined || (file !== "" && !file.startsWith("-"));
-  if (kind === "server" && argv.length <= 2 && isWord) {
-    return { kind, configPath: file ?? null, check: false, printEffective: false, log: logUnchosen };
+  const endWithInput = argv.length === 3 && more === "--end-with-input";
+  if (kind === "server" && isWord && (argv.length <= 2 || endWithInput)) {
+    return {
+      kind,
+      configPath: file ?? null,
+      check: false,
+      printEffective: false,
+      endWithInput,
+      log: logUnchosen,
+    };
   }
   if (kind === "dev" && argv.length === 1) {
-    return { kind, port: null, dataDir: null, peers: 1, adminPort: null, sync: null, log: logUnchosen };
+    return {
+      kind,
+      port: null,
+      dataDir: null,
+      peers: peersDefault,
+      restart: true,
+      adminPort: null,
+      sync: null,
+      log: logUnchosen,
+    };
   }
   return null;
 }
@@ -114,7 +137,16 @@ const versionText = `zoolet ${zooletVersion}\n`;
 
 // ------------------------------------------------------------------------------------- the words
 
-const flagNames = new Set(["check", "print-effective", "read-only", "waitforconnection", "version", "help"]);
+const flagNames = new Set([
+  "check",
+  "print-effective",
+  "end-with-input",
+  "no-restart",
+  "read-only",
+  "waitforconnection",
+  "version",
+  "help",
+]);
 const valueNames = new Set([
   "server",
   "timeout",
@@ -193,15 +225,19 @@ function addServer(commander: Commander, program: Command, found: (command: Pars
   const command = program.command("server [CONFIG]")
     .description("run a server; CONFIG is a zoo.cfg or a .toml file")
     .option("--check", "read the configuration, say what is wrong with it, start nothing")
-    .option("--print-effective", "print every setting as it would be used, and where it came from");
+    .option("--print-effective", "print every setting as it would be used, and where it came from")
+    .option("--end-with-input", "stop when standard input ends, as it does when the process behind it dies");
   for (const option of logOptions(commander)) command.addOption(option);
   command.action((config: string | undefined, _values, self: Command) => {
-    const values = self.optsWithGlobals<LogValues & { check?: true; printEffective?: true }>();
+    const values = self.optsWithGlobals<
+      LogValues & { check?: true; printEffective?: true; endWithInput?: true }
+    >();
     found({
       kind: "server",
       configPath: config ?? null,
       check: values.check ?? false,
       printEffective: values.printEffective ?? false,
+      endWithInput: values.endWithInput ?? false,
       log: logChoice(values),
     });
   });
@@ -209,13 +245,14 @@ function addServer(commander: Commander, program: Command, found: (command: Pars
 
 function addDev(commander: Commander, program: Command, found: (command: ParsedCommand) => void): void {
   const port = wholeNumber(commander.InvalidArgumentError, 0, 65_535);
-  const peers = wholeNumber(commander.InvalidArgumentError, 1, 1, "only 1 is there in this version");
+  const peers = wholeNumber(commander.InvalidArgumentError, 1, peersMax);
   const command = program.command("dev")
-    .description("run a server for development, without a configuration file")
-    .option("--port <port>", "client port; 0 takes a free one", port)
+    .description("run an ensemble for development, without a configuration file")
+    .option("--port <port>", "client port of the first peer, the others' follow; 0 takes free ones", port)
     .option("--data <directory>", "where the data goes")
-    .option("--peers <count>", "how many peers", peers)
-    .option("--admin-port <port>", "port of the admin endpoint; 0 takes a free one", port)
+    .option("--peers <count>", "how many peers, each a process; 1 is a server alone", peers, peersDefault)
+    .option("--admin-port <port>", "the same for the admin endpoints", port)
+    .option("--no-restart", "leave a peer that ended down")
     .addOption(
       new commander.Option("--sync <mode>", "off: faster, and a power cut may lose what was acknowledged")
         .choices(["full", "off"]),
@@ -223,13 +260,21 @@ function addDev(commander: Commander, program: Command, found: (command: ParsedC
   for (const option of logOptions(commander)) command.addOption(option);
   command.action((_values, self: Command) => {
     const values = self.optsWithGlobals<
-      LogValues & { port?: number; data?: string; peers?: number; adminPort?: number; sync?: SyncMode }
+      LogValues & {
+        port?: number;
+        data?: string;
+        peers: number;
+        restart: boolean;
+        adminPort?: number;
+        sync?: SyncMode;
+      }
     >();
     found({
       kind: "dev",
       port: values.port ?? null,
       dataDir: values.data ?? null,
-      peers: values.peers ?? 1,
+      peers: values.peers,
+      restart: values.restart,
       adminPort: values.adminPort ?? null,
       sync: values.sync ?? null,
       log: logChoice(values),
@@ -283,11 +328,12 @@ function wholeNumber(
   Refusal: typeof InvalidArgumentError,
   min: number,
   max: number,
-  otherwise = `expected a whole number from ${min} to ${max}`,
 ): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max) throw new Refusal(otherwise);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new Refusal(`expected a whole number from ${min} to ${max}`);
+    }
     return value;
   };
 }

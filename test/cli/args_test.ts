@@ -20,14 +20,31 @@ const cli = {
   clientConfiguration: null,
   command: [] as string[],
 };
-const server = { kind: "server", configPath: null, check: false, printEffective: false, log } as const;
-const dev = { kind: "dev", port: null, dataDir: null, peers: 1, adminPort: null, sync: null, log } as const;
+const server = {
+  kind: "server",
+  configPath: null,
+  check: false,
+  printEffective: false,
+  endWithInput: false,
+  log,
+} as const;
+const dev = {
+  kind: "dev",
+  port: null,
+  dataDir: null,
+  peers: 3,
+  restart: true,
+  adminPort: null,
+  sync: null,
+  log,
+} as const;
 
 const cases: [string, ParsedCommand][] = [
   ["server", server],
   ["server zoo.cfg", { ...server, configPath: "zoo.cfg" }],
   ["server --check zoo.cfg", { ...server, configPath: "zoo.cfg", check: true }],
   ["server zoo.cfg --print-effective", { ...server, configPath: "zoo.cfg", printEffective: true }],
+  ["server zoo.cfg --end-with-input", { ...server, configPath: "zoo.cfg", endWithInput: true }],
   ["server zoo.cfg --log-format json", {
     ...server,
     configPath: "zoo.cfg",
@@ -35,9 +52,11 @@ const cases: [string, ParsedCommand][] = [
   }],
   ["--log-level debug server", { ...server, log: { format: null, level: "debug" } }],
   ["dev", dev],
+  ["dev --no-restart", { ...dev, restart: false }],
   ["dev --port 0 --admin-port 8081 --data d --sync off --peers 1", {
     ...dev,
     port: 0,
+    peers: 1,
     adminPort: 8081,
     dataDir: "d",
     sync: "off",
@@ -84,8 +103,19 @@ describe("the command line", () => {
       plain++;
       assert.deepEqual(short, parseWithCommander(words, commander));
     }
-    assert.equal(plain, 3);
-    for (const line of ["server -x", "server --help", "server a b", "dev x", "cli", "", "--version"]) {
+    assert.equal(plain, 4);
+    for (
+      const line of [
+        "server -x",
+        "server --help",
+        "server a b",
+        "server --end-with-input a",
+        "dev x",
+        "cli",
+        "",
+        "--version",
+      ]
+    ) {
       assert.equal(plainCommand(line.split(" ")), null, line);
     }
   });
@@ -105,7 +135,7 @@ describe("the command line", () => {
     ["frob", /unknown command 'frob'/, 2],
     ["server a b", /too many arguments/, 2],
     ["server --chek a", /unknown option '--chek'[^]*zoolet server --help/, 2],
-    ["dev --peers 3", /only 1 is there in this version/, 2],
+    ["dev --peers 10", /expected a whole number from 1 to 9/, 2],
     ["dev --port x", /expected a whole number from 0 to 65535/, 2],
     ["dev --sync never", /Allowed choices are full, off/, 2],
     ["cli -server", /argument missing/, 1],

@@ -63,6 +63,19 @@ describe("permissions under Deno", () => {
     assert.deepEqual(allowed("--help").write, []);
   });
 
+  test("dev runs this script for its peers, and nothing else runs anything", () => {
+    for (
+      const words of [["dev"], ["dev", "--peers", "5"], ["--log-level", "warn", "dev"], ["dev", "--peers=2"]]
+    ) {
+      assert.equal(allowed(...words).run, "--allow-run=/r/scripts/zoolet");
+    }
+    for (
+      const words of [["dev", "--peers", "1"], ["dev", "--peers=1"], ["server"], ["cli", "dev"], ["--help"]]
+    ) {
+      assert.equal(allowed(...words).run, "");
+    }
+  });
+
   /** `HERE` in the text is a directory that exists. */
   function withConfig(name: string, text: string, use: (at: { file: string; here: string }) => void): void {
     const here = mkdtempSync(join(tmpdir(), "zoolet-house-"));
@@ -75,8 +88,11 @@ describe("permissions under Deno", () => {
     }
   }
 
-  function allowed(...words: string[]): { read: string[] | "everything"; write: string[] | "everything" } {
-    const script = `root=/r; . "$0"; permissions_for "$@"; printf '%s\\n%s\\n' "$reads" "$writes"`;
+  function allowed(
+    ...words: string[]
+  ): { read: string[] | "everything"; write: string[] | "everything"; run: string } {
+    const script =
+      `root=/r; . "$0"; permissions_for "$@"; printf '%s\\n%s\\n%s\\n' "$reads" "$writes" "$runs"`;
     const output = execFileSync("sh", [
       "-c",
       script,
@@ -87,8 +103,8 @@ describe("permissions under Deno", () => {
       timeout: 10_000,
       env: { PATH: process.env["PATH"] ?? "" },
     });
-    const [reads = "", writes = ""] = output.split("\n");
-    return { read: listOf(reads), write: listOf(writes) };
+    const [reads = "", writes = "", run = ""] = output.split("\n");
+    return { read: listOf(reads), write: listOf(writes), run };
   }
 
   function listOf(flag: string): string[] | "everything" {
