@@ -46,6 +46,8 @@ interface Member {
   wakeAtMs: number;
   /** Numbers the looks, so that a timer of an earlier one does nothing. */
   term: number;
+  /** Highest round of this life. */
+  roundHigh: number;
 }
 
 /** One direction of one pair. */
@@ -108,6 +110,7 @@ export class Ensemble {
         decidedAtMs: 0,
         wakeAtMs: Infinity,
         term: 0,
+        roundHigh: 0,
       });
     }
     for (const a of this.#sids) {
@@ -132,6 +135,7 @@ export class Ensemble {
     if (member.election !== null) return;
     member.life++;
     member.wakeAtMs = Infinity;
+    member.roundHigh = 0;
     member.election = new Election(
       {
         sid,
@@ -280,6 +284,7 @@ export class Ensemble {
   #after(member: Member): void {
     const { election } = member;
     if (election === null) return;
+    if (election.state === "looking") member.roundHigh = Math.max(member.roundHigh, election.round);
     const decision = election.takeDecision();
     if (decision !== null) this.#decided(member, decision.vote);
     else if (election.deserted) {
@@ -360,11 +365,14 @@ export class Ensemble {
   }
 
   #noteTerm(member: Member, leader: Member): void {
-    if (!this.#options.quorum.isVoter(member.sid)) return;
-    const key = `${member.sid} ${member.life} ${member.election?.round}`;
+    const round = member.election?.round ?? 0;
+    // Who went back joined what others made of a round of theirs, after they were all started anew.
+    if (!this.#options.quorum.isVoter(member.sid) || round < member.roundHigh) return;
+    member.roundHigh = round;
+    const key = `${member.sid} ${member.life} ${round}`;
     const before = this.#terms.get(key) ?? leader.sid;
     if (before !== leader.sid) {
-      this.#violated(`${member.sid} in round ${member.election?.round} has ${before} and then ${leader.sid}`);
+      this.#violated(`${member.sid} in round ${round} has ${before} and then ${leader.sid}`);
     }
     this.#terms.set(key, leader.sid);
   }
