@@ -47,7 +47,8 @@ without_comma() {
 }
 
 # The directories and files that a configuration names: `dataDir=…` of a properties file and
-# `data_dir = "…"` of TOML alike. Fails when it names no data directory.
+# `data_dir = "…"` of TOML alike. Fails when it names no data directory, unless it is that of an
+# observer which keeps its data in memory.
 read_config() {
   named=
   lines=0
@@ -59,6 +60,10 @@ read_config() {
     [ "$lines" -le 2000 ] || return 1
     case $key in
       dataDir | dataLogDir | data_dir | log_dir | storage.data_dir | storage.log_dir) kind=directory ;;
+      observe | ensemble.observe | zoolet.observe)
+        named=1
+        continue
+        ;;
       *[Ll]ocation | *File | *_file | *Path) kind=file ;;
       *) continue ;;
     esac

@@ -49,6 +49,13 @@ describe("permissions under Deno", () => {
     });
   });
 
+  test("an observer without a directory writes to none", () => {
+    withConfig("a.toml", '[ensemble]\nobserve = ["a", "b"]\n', ({ file }) => {
+      const { read, write } = allowed("server", file);
+      assert.deepEqual([read.slice(4), write], [[file], []]);
+    });
+  });
+
   test("a configuration that cannot be understood here leaves the judgement to the server", () => {
     for (const text of ["clientPort=1\n", "dataDir=/a\\\nb\n", "dataDir=/\u00e9\n"]) {
       withConfig("zoo.cfg", text, ({ file }) => assert.equal(allowed("server", file).write, "everything"));
