@@ -300,7 +300,7 @@ export class SnapshotReader {
     const ownerHi = r.i32();
     const ownerLo = r.i32();
     const pzxid = r.i64AsNumber();
-    if (![czxid, mzxid, ctime, mtime, pzxid].every(Number.isSafeInteger)) {
+    if (!isExact(czxid) || !isExact(mzxid) || !isExact(ctime) || !isExact(mtime) || !isExact(pzxid)) {
       this.#damaged(`a zxid or time beyond 2^53 at ${this.#shown(r, pathStart, pathEnd)}`);
       return;
     }
@@ -380,6 +380,10 @@ export class SnapshotReader {
     this.#stage = "over";
     this.state = "done";
   }
+}
+
+function isExact(value: number): boolean {
+  return value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER;
 }
 
 function i32At(b: Uint8Array, at: number): number {

@@ -14,7 +14,7 @@ import { Random } from "../../support/random.ts";
 import { History, Side } from "./history.ts";
 
 const firstSeed = Number(process.env["ZOOLET_SEED"] ?? 1);
-const seeds = process.env["ZOOLET_SEED"] === undefined ? 200 : 1;
+const seeds = Number(process.env["ZOOLET_SEEDS"] ?? (process.env["ZOOLET_SEED"] === undefined ? 200 : 1));
 
 /** What both ways of writing have. */
 interface Stream {
@@ -130,6 +130,7 @@ function story(
   a.tree.makeReserved();
   quota(a);
   const ids = new Map<string, number>();
+  JavaStream.learn(a, ids);
   const history = new History(a, random);
   const before = random.below(150);
   for (let i = 0; i < before; i++) {
