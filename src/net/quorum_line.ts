@@ -5,7 +5,7 @@
  * belongs to the socket from then on, and the link gets a new one.
  */
 import { bytesEmpty } from "../core/base/bytes.ts";
-import type { Link } from "../core/peer/link.ts";
+import type { Link } from "../core/zab/link.ts";
 import type { TcpSocket } from "../runtime/ports.ts";
 import { type Address, hostPort } from "./address.ts";
 import type { DialHandler } from "./dial.ts";

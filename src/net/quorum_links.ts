@@ -8,7 +8,7 @@
  * most one dial is going on; nothing is told while the owner is calling us.
  */
 import { quorumLinksMax, quorumUnsentBytesMax } from "../core/base/limits.ts";
-import type { Link } from "../core/peer/link.ts";
+import type { Link } from "../core/zab/link.ts";
 import type { ClockPort, TcpListener, TcpPort, TcpSocket } from "../runtime/ports.ts";
 import { type Address, hostPort } from "./address.ts";
 import { Dial } from "./dial.ts";

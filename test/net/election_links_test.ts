@@ -536,3 +536,36 @@ test("on all interfaces, and stopped in the middle of everything", async () => {
     await until("nothing is open", () => servers.every(({ tcp }) => tcp.open.size === 0));
   }
 });
+
+test("whatever 300 dialers say, true, mutated or nonsense, members meet and nothing stays open", async () => {
+  const random = new Random(4711);
+  const list = await members(1, 2, 3);
+  const one = new Server(1, list);
+  const [port = 0] = await one.links.listen();
+  const sides = [];
+  for (let i = 0; i < 300; i++) {
+    const side = await dialRaw(port);
+    sides.push(side);
+    // Sids around ours: knocks, members, strangers, ourselves.
+    const bytes = all([
+      initialBytes(BigInt(random.below(6)), `${host}:${1 + random.below(3)}`),
+      frame("x"),
+      frame("yy"),
+    ]);
+    for (let n = random.below(4); n > 0; n--) bytes[random.below(bytes.length)] = random.below(256);
+    const end = random.percent(30) ? random.below(bytes.length) : bytes.length;
+    side.socket.write(bytes.slice(0, end));
+    if (random.percent(30)) side.socket.end();
+    else if (random.percent(30)) side.socket.destroy();
+    one.links.sendVote(random.below(6), bytesOf("answer"));
+  }
+  const two = new Server(2, list);
+  await two.links.listen();
+  say(one, "one", list);
+  say(two, "two", list);
+  await until("they meet", () => one.last(2) === "two" && two.last(1) === "one");
+  for (const { socket } of sides) socket.destroy();
+  await until("all others are gone", () => one.tcp.open.size === 1);
+  await two.stop();
+  await one.stop();
+});

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytesOf, textOf } from "../../src/core/base/bytes.ts";
-import { Link } from "../../src/core/peer/link.ts";
+import { Link } from "../../src/core/zab/link.ts";
 import {
   type DialTarget,
   QuorumLinks,
