@@ -36,7 +36,7 @@ type Stage = "sessionCount" | "sessions" | "aclCount" | "acl" | "aclEntry" | "no
 
 export class SnapshotReader {
   state: "more" | "done" | "damaged" = "more";
-  /** What was found, where the state is `damaged`. */
+  /** What was found, where the state is `damaged`; the end of a sentence. */
   reason = "";
   nodes = 0;
   /** Znodes made after the SNAP packet's zxid, which were left out. */
@@ -131,7 +131,7 @@ export class SnapshotReader {
 
   #damaged(reason: string): 0 {
     this.state = "damaged";
-    this.reason = `Cannot read the leader's snapshot: ${reason}`;
+    this.reason = reason;
     this.#part.clear();
     return 0;
   }

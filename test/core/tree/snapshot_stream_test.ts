@@ -234,7 +234,6 @@ test("what is damaged is told as what it is, and nothing is read on", () => {
   for (const [stream, reason] of damages) {
     const { reader, used } = read(stream);
     assert.equal(reader.state, "damaged", hexOf(stream));
-    assert.match(reader.reason, /^Cannot read the leader's snapshot: /);
     assert.match(reader.reason, reason);
     assert.ok(used <= stream.length);
     assert.equal(reader.push(golden, 0, golden.length), 0);
