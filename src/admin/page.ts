@@ -46,6 +46,23 @@ const tiles = {
   outstanding: "outstanding requests",
 };
 
+const ensembleFacts = {
+  "e-role": "this member",
+  "e-leader": "leader",
+  "e-quorum": "voters in step",
+  "e-epoch": "epoch, round",
+  "e-committed": "committed zxid",
+  "e-flight": "in flight",
+  "e-elections": "elections",
+  "e-away": "not serving, in all",
+  "e-sync": "last got level",
+  "e-served": "learners brought level",
+  "e-ack": "proposal to quorum",
+  "e-size": "proposals",
+  "e-forwarded": "requests forwarded",
+  "e-packets": "quorum packets",
+};
+
 const storageFacts = {
   sync: "sync",
   commit: "commit of a batch",
@@ -110,6 +127,32 @@ export function pageHtml(status: unknown, commandUrl: string) {
             id="notes"><noscript><p class="note">This page draws itself with a script. Without one, see <a href="${base}">${commandUrl}</a>.</p></noscript></div>
           <section class="tiles" aria-label="Counts">
             ${Object.entries(tiles).map(tileHtml)}
+          </section>
+          <section class="card" id="ensemble" hidden>
+            <h2>Ensemble</h2>
+            <div class="scroll">
+              <table>
+                <thead>
+                  <tr>
+                    <th>member</th>
+                    <th class="text">part</th>
+                    <th class="text">state</th>
+                    <th class="text">address</th>
+                    <th>behind</th>
+                    <th>unsent</th>
+                    <th>ack p99</th>
+                    <th>got level</th>
+                    <th>heard</th>
+                    <th>connected</th>
+                  </tr>
+                </thead>
+                <tbody id="members"></tbody>
+              </table>
+            </div>
+            <p class="soft" id="members-note"></p>
+            <dl class="facts">
+              ${Object.entries(ensembleFacts).map(factHtml)}
+            </dl>
           </section>
           <section class="panels">
             <div class="card chart">

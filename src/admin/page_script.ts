@@ -30,11 +30,70 @@ const row = (cells) => {
     const td = document.createElement("td");
     if (kind === "code") { const code = document.createElement("code"); code.textContent = text; td.append(code); }
     else td.textContent = text;
-    if (kind) td.className = "text";
+    if (kind) td.className = kind === "code" || kind === "text" ? "text" : "text " + kind;
     tr.append(td);
   }
   return tr;
 };
+
+const sids = (list) => list.length === 0 ? "none" : list.join(", ");
+const missing = (e) => e.role !== "leader" ? [] : e.list.filter((m) => m.voter && !m.self && m.link === null).map((m) => m.sid);
+
+function ensembleNotes(e) {
+  const notes = [], gone = missing(e);
+  if (gone.length > 0 && e.phase === "broadcast") {
+    notes.push((gone.length === 1 ? "Voter " + gone[0] + " does" : "Voters " + sids(gone) + " do") + " not follow. "
+      + (e.survivesLoss ? "The ensemble goes on if one more is lost." : "If one more is lost, the ensemble may stop serving."));
+  }
+  return notes;
+}
+
+function stateOf(e, m) {
+  if (m.self) return [e.state, e.phase === "broadcast" ? "good" : "waits"];
+  if (m.link !== null) {
+    if (m.link.phase === "broadcast") return ["in step", "good"];
+    return [m.link.phase + (m.link.syncKind === null ? "" : ", " + m.link.syncKind), "waits"];
+  }
+  if (e.role === "leader") return m.voter ? ["not connected", "bad"] : ["not connected", "waits"];
+  return m.leader ? ["leads", "good"] : ["not known here", "soft"];
+}
+
+function showEnsemble(e) {
+  byId("members").replaceChildren(...e.list.map((m) => {
+    const l = m.link;
+    const part = m.leader ? "leader" : m.voter ? "voter" : "observer";
+    const tr = row([
+      [String(m.sid) + (m.self ? " (this one)" : "")], [part, "text"], stateOf(e, m),
+      [m.places.length > 0 ? m.places.join(" ") : l !== null ? l.remote : "–", "code"],
+      [l === null || l.role === "observer" ? "–" : integer(l.lagTxns) + (l.lagTxns === 1 ? " txn" : " txns")],
+      [l === null ? "–" : bytes(l.unsentBytes)],
+      [l === null || l.ack.p99Ms === null ? "–" : ms(l.ack.p99Ms)],
+      [l === null || l.syncKind === null ? "–" : l.syncKind + ", " + (l.phase === "broadcast" ? ms(l.syncMs) : "going on")],
+      [l === null ? "–" : ms(l.silentMs) + " ago"],
+      [l === null ? "–" : span(l.connectedMs)],
+    ]);
+    if (m.self) tr.className = "self";
+    return tr;
+  }));
+  put("members-note", e.leftOut > 0 ? integer(e.leftOut) + " more are not listed."
+    : e.role !== "leader" && e.leader !== null ? "How the others are is known to the leader, member " + e.leader + "." : "");
+
+  const leads = e.role === "leader";
+  put("e-role", e.sid + ", " + e.state + " for " + span(e.phaseMs));
+  put("e-leader", e.leader === null ? "none" : leads ? "this one" : String(e.leader) + (e.master !== null && e.master !== e.leader ? ", heard through " + e.master : ""));
+  put("e-quorum", (e.votersInStep === null ? "?" : e.votersInStep) + " of " + e.voters.length + (e.observers.length > 0 ? ", observers: " + sids(e.observers) : ""));
+  put("e-epoch", e.epochCurrent + (e.epochAccepted === e.epochCurrent ? "" : " (accepted " + e.epochAccepted + ")") + ", round " + e.round);
+  put("e-committed", e.zxidCommitted);
+  put("e-flight", integer(e.proposalsInFlight) + " to a quorum, " + integer(e.notDurableTxns) + " to our disk");
+  put("e-elections", e.elections === 0 ? "none yet" : integer(e.elections) + ", last took " + ms(e.electionMsLast));
+  put("e-away", ms(e.unavailableMsSum));
+  put("e-sync", e.syncKindLast === null ? (e.syncMsLast === 0 ? "–" : ms(e.syncMsLast)) : e.syncKindLast + ", " + ms(e.syncMsLast));
+  put("e-served", integer(e.diffSyncs) + " by diff, " + integer(e.snapSyncs) + " by snapshot, " + integer(e.learnersRefused) + " refused");
+  put("e-ack", e.quorum.count === 0 ? "–" : ms(e.quorum.avgMs) + " avg, " + ms(e.quorum.p99Ms) + " p99");
+  put("e-size", e.proposals === 0 ? "–" : integer(e.proposals) + (e.proposalBytesLast < 0 ? "" : ", last " + bytes(e.proposalBytesLast) + ", largest " + bytes(e.proposalBytesMax)));
+  put("e-forwarded", integer(e.forwarded) + (e.pendingSyncs > 0 ? ", " + integer(e.pendingSyncs) + " syncs wait" : ""));
+  put("e-packets", integer(e.quorumPacketsReceived) + " in, " + integer(e.quorumPacketsSent) + " out");
+}
 
 let before = null;
 const rates = [];
@@ -48,7 +107,9 @@ function show(now) {
   put("version", now.version.split(",")[0]);
 
   const notes = [];
-  if (now.status !== "ok") notes.push("This server does not serve requests at the moment.");
+  if (now.status !== "ok") notes.push("This server does not serve requests at the moment." + (now.reason === null ? "" : " " + now.reason + "."));
+  const e = now.members;
+  if (e !== null) notes.push(...ensembleNotes(e));
   if (now.sync === "off") notes.push("Sync is off: writes are acknowledged before they are on disk, and a crash of the machine may lose the last of them.");
   if (now.digestMismatches > 0) notes.push("Digest mismatches: " + integer(now.digestMismatches) + ". The tree is not what the log says it should be.");
   byId("notes").replaceChildren(...notes.map((text) => {
@@ -78,6 +139,9 @@ function show(now) {
   }
   before = { at, now };
   draw();
+
+  byId("ensemble").hidden = e === null;
+  if (e !== null) showEnsemble(e);
 
   byId("latency").replaceChildren(...["read", "write", "append"].map((stage) => {
     const l = now.latency[stage];

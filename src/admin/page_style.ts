@@ -62,6 +62,11 @@ td.text, th.text { text-align: left; }
 dl { display: grid; grid-template-columns: auto 1fr; gap: .3rem 1rem; margin: 0; font-size: .9rem; }
 dt { color: var(--soft); }
 dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+#ensemble { margin-bottom: .75rem; }
+#ensemble dl { margin-top: .8rem; }
+@media (min-width: 44rem) { dl.facts { grid-template-columns: auto 1fr auto 1fr; } dl.facts dt:nth-of-type(even) { padding-left: 1.5rem; } }
+.good { color: var(--good); } .bad { color: var(--bad); } .waits { color: var(--warn); }
+tr.self td { background: var(--fill); }
 code { font-family: ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; font-size: .9em; }
 svg { display: block; width: 100%; flex: 1 1 5.5rem; min-height: 5.5rem; height: 5.5rem; }
 .chart { display: flex; flex-direction: column; }

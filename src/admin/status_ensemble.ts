@@ -4,10 +4,11 @@
  * Only a leader knows how the others are. What is not known is null, which is not the same as "not
  * there": a follower tells `link: null` of its fellows, a leader tells it of who does not follow.
  */
+import { MajorityQuorum } from "../core/base/quorum.ts";
 import { type Zxid, zxidHex } from "../core/base/zxid.ts";
 import type { EnsembleStatus, LatencySummary, LearnerStatus, PeerStatus } from "../core/peer/status.ts";
 import type { WordSource } from "../server/four_letter_words.ts";
-import { peerStateText, txnsBetween } from "../server/words_ensemble.ts";
+import { isSynced, peerStateText, txnsBetween } from "../server/words_ensemble.ts";
 import { type MemberShown, membersOf, placeText } from "../server/words_members.ts";
 
 /** Members and learners that are listed; observers may be many. */
@@ -28,7 +29,9 @@ export function ensembleJson(source: WordSource, status: PeerStatus) {
     voters: ensemble.voters,
     observers: ensemble.observers,
     /** Voters in step, this one with them; null where that is not known. */
-    votersInStep: ensemble.role === "leader" ? votersInStep(ensemble) : null,
+    votersInStep: ensemble.role === "leader" ? votersInStep(ensemble).length : null,
+    /** Whichever voter in step is lost next, a quorum stays; null where that is not known. */
+    survivesLoss: ensemble.role === "leader" ? survivesLoss(source, ensemble) : null,
     configVersion: zxidHex(ensemble.configVersion as Zxid),
     epochAccepted: ensemble.epochAccepted,
     epochCurrent: ensemble.epochCurrent,
@@ -63,9 +66,19 @@ export function ensembleJson(source: WordSource, status: PeerStatus) {
 
 export type EnsembleJson = NonNullable<ReturnType<typeof ensembleJson>>;
 
-function votersInStep(ensemble: EnsembleStatus): number {
-  const own = ensemble.voters.includes(ensemble.sid) ? 1 : 0;
-  return own + ensemble.learners.filter(({ voting, phase }) => voting && phase === "broadcast").length;
+function votersInStep(ensemble: EnsembleStatus): number[] {
+  const following = new Set(ensemble.learners.filter(isSynced).map(({ sid }) => sid));
+  return ensemble.voters.filter((sid) => sid === ensemble.sid || following.has(sid));
+}
+
+function survivesLoss(source: WordSource, ensemble: EnsembleStatus): boolean {
+  // Groups and weights are in the settings; the voters may have changed since.
+  const configured = source.settings.ensemble?.quorum;
+  const isSame = configured?.voters.length === ensemble.voters.length &&
+    ensemble.voters.every((sid) => configured.isVoter(sid));
+  const quorum = isSame ? configured : new MajorityQuorum(ensemble.voters);
+  const inStep = votersInStep(ensemble);
+  return inStep.every((lost) => quorum.isQuorum((sid) => sid !== lost && inStep.includes(sid)));
 }
 
 /** Members of the configuration, then learners without a line in it. */
