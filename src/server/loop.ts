@@ -36,6 +36,12 @@ export interface LoopParts {
   readonly limits: LineLimits;
   readonly outstandingMax: number;
   readonly words: Words;
+  readonly fatal: (message: string) => void;
+}
+
+/** What has to be sent beside the clients' replies. */
+export interface OtherLines {
+  drain(): void;
 }
 
 export class Loop implements LineOwner {
@@ -59,7 +65,11 @@ export class Loop implements LineOwner {
     wallMs: 0,
     monoMs: 0,
   };
-  #appending = false;
+  readonly #fatal: (message: string) => void;
+  #others: OtherLines | null = null;
+  #working = false;
+  #serving = false;
+  readonly #servingCalls: ((mode: string) => void)[] = [];
   #turning = false;
   #lookAtMs = 0;
   #goOn: (() => void) | null = null;
@@ -75,7 +85,14 @@ export class Loop implements LineOwner {
     this.limits = parts.limits;
     this.#outstandingMax = parts.outstandingMax;
     this.#words = parts.words;
+    this.#fatal = parts.fatal;
     parts.storage.onDurable = (last) => this.#durable(last);
+    parts.storage.onStored = () => this.#stored();
+  }
+
+  /** The lines to the other members. */
+  join(others: OtherLines): void {
+    this.#others = others;
   }
 
   // -------------------------------------------------------------------------------------- lines
@@ -187,8 +204,18 @@ export class Loop implements LineOwner {
     }
   }
 
+  #stored(): void {
+    this.#working = false;
+    this.#peer.step({
+      kind: "stored",
+      wallMs: Math.floor(this.#clock.wallMs()),
+      monoMs: this.#clock.monotonicMs(),
+    });
+    this.turn();
+  }
+
   #durable(last: Zxid): void {
-    this.#appending = false;
+    this.#working = false;
     this.#peer.step({
       kind: "durable",
       last,
@@ -196,6 +223,12 @@ export class Loop implements LineOwner {
       monoMs: this.#clock.monotonicMs(),
     });
     this.turn();
+  }
+
+  /** Told each time clients begin to be served. */
+  onServing(call: (mode: string) => void): void {
+    this.#servingCalls.push(call);
+    if (this.#serving) call(this.#peer.mode);
   }
 
   /** Carries out what the steps since the last turn asked for. */
@@ -218,8 +251,12 @@ export class Loop implements LineOwner {
   }
 
   #drain(): void {
-    this.#append();
+    this.#work();
     const { outbox } = this.#peer;
+    if (this.#others !== null) {
+      this.#others.drain();
+      if (outbox.logReads.length > 0) this.#readLogs();
+    }
     const { dirty, closing, notes } = outbox;
     for (const connection of dirty) {
       connection.dirty = false;
@@ -240,15 +277,57 @@ export class Loop implements LineOwner {
       outbox.committed = false;
       this.#storage.committed(this.#peer.zxid);
     }
+    if (this.#peer.serving !== this.#serving) {
+      this.#serving = !this.#serving;
+      if (this.#serving) { for (const call of this.#servingCalls) call(this.#peer.mode); }
+    }
     if (this.#peer.inFlight === 0) { for (const waiter of this.#idleWaiters.splice(0)) waiter(); }
   }
 
-  #append(): void {
-    if (this.#appending || this.#stopped) return;
-    const batch = this.#peer.takeAppend();
-    if (batch === null) return;
-    this.#appending = true;
-    this.#storage.append(batch.bytes, batch.first, batch.last, batch.txns);
+  #work(): void {
+    if (this.#working || this.#stopped) return;
+    const command = this.#peer.takeDisk();
+    if (command === null) return;
+    this.#working = true;
+    switch (command.kind) {
+      case "append":
+        return this.#storage.append(
+          command.bytes,
+          command.first,
+          command.last,
+          command.txns,
+          command.committed,
+        );
+      case "reload":
+        this.#storage.reload(this.#peer.reloader()).then(
+          () => this.#stored(),
+          (error: unknown) => this.#fatal(`Cannot read the disk again: ${String(error)}`),
+        );
+        return;
+      default:
+        return this.#storage.execute(command);
+    }
+  }
+
+  #readLogs(): void {
+    const { logReads } = this.#peer.outbox;
+    for (const { read, after, upTo } of logReads) {
+      this.#storage.readLog(after, upTo).then(
+        (chunk) => {
+          this.#peer.step({
+            kind: "logChunk",
+            read,
+            chunk,
+            wallMs: Math.floor(this.#clock.wallMs()),
+            monoMs: this.#clock.monotonicMs(),
+          });
+          this.turn();
+        },
+        (error: unknown) =>
+          this.#logger.error("log_unread", `Cannot read the log for a learner: ${String(error)}`),
+      );
+    }
+    logReads.length = 0;
   }
 
   /** Lets held lines go on where there is room. True: some did. */

@@ -6,11 +6,14 @@
  */
 import { Peer } from "../core/peer/peer.ts";
 import { makeShellCounters, makeStatusSource } from "../core/peer/status_source.ts";
+import { historyBytesDefault } from "../core/base/limits.ts";
 import { zxidHex } from "../core/base/zxid.ts";
+import type { EnsembleOptions } from "../core/zab/ensemble.ts";
 import { acceptLine, LineCounts } from "../net/client_listener.ts";
 import type { Runtime, TcpListener, TcpListenOptions } from "../runtime/ports.ts";
 import type { Recovered, Storage } from "../storage/storage.ts";
-import type { ServerSettings } from "./config_types.ts";
+import type { EnsembleSettings, ServerSettings } from "./config_types.ts";
+import { EnsembleLines } from "./ensemble_lines.ts";
 import { answerWord, traceMaskDefault, wordBytes, wordOf, type WordSource } from "./four_letter_words.ts";
 import type { Logger } from "./logger.ts";
 import { Loop } from "./loop.ts";
@@ -30,6 +33,8 @@ export interface RunningServer {
   readonly securePort: number;
   readonly words: WordSource;
   readonly recovered: Recovered;
+  /** Called each time this server begins to serve clients, with its part; at once if it does already. */
+  onServing(call: (mode: string) => void): void;
   /** Answers what is in flight, closes the lines and the files. */
   stop(): Promise<void>;
 }
@@ -37,6 +42,10 @@ export interface RunningServer {
 /** The shell ticks this often at most and at least; sessions expire on multiples of the tick all the same. */
 const tickMsMin = 10;
 const tickMsMax = 1000;
+
+/** A member looks at its timers this often, and this often during an election. */
+const tickMsMember = 100;
+const tickMsFine = 10;
 
 /** How long a stop waits for what is in flight. */
 const drainMsMax = 5_000;
@@ -63,6 +72,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       neverUsedMs: settings.containerNeverUsedMs,
     },
     enforceAuthSchemes: settings.enforceAuthSchemes,
+    ensemble: settings.ensemble === null ? null : memberOf(settings.ensemble),
     bornWallMs: clock.wallMs(),
     bornMonoMs: clock.monotonicMs(),
     hashSeed: runtime.process.randomU32(),
@@ -71,7 +81,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   storage.onFailure = (error) => onFatal(error.message);
   const recovered = await storage.recover(peer.loader());
   for (const note of recovered.notes) logger.warn("recovery_note", note);
-  peer.begin(recovered.zxidLast, clock.monotonicMs());
+  peer.begin(recovered, clock.monotonicMs());
   logger.info("recovered", "Database is loaded", {
     zxid: zxidHex(recovered.zxidLast),
     znodes: peer.tree.liveCount,
@@ -101,6 +111,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     counters,
     limits: settings,
     outstandingMax: settings.outstandingRequestsMax,
+    fatal: onFatal,
     words: {
       bytes(head) {
         const word = wordOf(head);
@@ -149,20 +160,35 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       tls,
     }, true);
   }
+  const { ensemble } = settings;
+  const lines = ensemble === null ? null : new EnsembleLines({
+    runtime,
+    peer,
+    ensemble,
+    tickMs: settings.tickMs,
+    logger,
+    turn: () => loop.turn(),
+  });
+  if (lines !== null) {
+    loop.join(lines);
+    await lines.start();
+  }
   // What recovery left to propose (ephemerals without a session) goes to the disk now.
   loop.turn();
-  const stopTicking = clock.every(
-    Math.max(tickMsMin, Math.min(settings.tickMs, tickMsMax, settings.containerCheckMs)),
-    () => loop.tick(),
-  );
+  const tickMsLong = Math.max(tickMsMin, Math.min(settings.tickMs, tickMsMax, settings.containerCheckMs));
+  const stopTicking = ensemble === null
+    ? clock.every(tickMsLong, () => loop.tick())
+    : tickAsNeeded(clock, peer, Math.min(tickMsLong, settings.tickMs / 2, tickMsMember), () => loop.tick());
 
   let stopped: Promise<void> | null = null;
   const stop = async (): Promise<void> => {
     stopTicking();
+    await lines?.stop();
     await Promise.all(listeners.map((listener) => listener.close()));
     await Promise.race([
       loop.idle(),
-      new Promise<void>((resolve) => clock.after(drainMsMax, resolve)),
+      // A member can't finish what the others have to agree to.
+      new Promise<void>((resolve) => clock.after(ensemble === null ? drainMsMax : 0, resolve)),
     ]);
     loop.stopAppending();
     loop.closeLines();
@@ -174,6 +200,43 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     securePort: bound.secure,
     words,
     recovered,
+    onServing: (call) => loop.onServing(call),
     stop: () => (stopped ??= stop()),
+  };
+}
+
+/** Ticks at the pace that the peer needs now. */
+function tickAsNeeded(clock: Runtime["clock"], peer: Peer, calmMs: number, tick: () => void): () => void {
+  let lastMs = clock.monotonicMs();
+  return clock.every(tickMsFine, () => {
+    const now = clock.monotonicMs();
+    if (!peer.wantsFineTicks && now - lastMs < calmMs) return;
+    lastMs = now;
+    tick();
+  });
+}
+
+/** What the core has to know of the ensemble. */
+function memberOf(ensemble: EnsembleSettings): EnsembleOptions {
+  return {
+    sid: ensemble.sid,
+    observer: ensemble.observer,
+    members: ensemble.members.map(({ sid }) => sid),
+    quorum: ensemble.quorum,
+    configText: ensemble.configText,
+    configVersion: ensemble.configVersion,
+    initLimit: ensemble.initLimit,
+    syncLimit: ensemble.syncLimit,
+    leaderServes: ensemble.leaderServes,
+    settleMs: 200,
+    notificationMsMin: 200,
+    notificationMsMax: 60_000,
+    observerElectionDelayMs: ensemble.observerElectionDelayMs,
+    historyTxnsMin: ensemble.historyTxnsMin,
+    historyBytesMax: historyBytesDefault,
+    snapshotSizeFactor: ensemble.snapshotSizeFactor,
+    snapSyncsMax: ensemble.snapSyncsMax,
+    diffSyncsMax: ensemble.diffSyncsMax,
+    observerMasters: ensemble.observerMasterPort > 0,
   };
 }

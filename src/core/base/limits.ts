@@ -53,6 +53,15 @@ export const appendBytesPause = 16 << 20;
 /** Bytes of reads that may wait behind writes; beyond it no new request is read from who has some. */
 export const waitingBytesPause = 16 << 20;
 
+/** Links of the quorum port at once: 255 servers and as many who try. */
+export const quorumLinksMax = 512;
+/** Bytes that one learner may leave unread before it is cut off; it comes back and is synchronized anew. */
+export const quorumUnsentBytesMax = 256 << 20;
+/** Bytes that a link may send before we know whether we lead. */
+export const quorumHeldBytesMax = 64 << 10;
+/** Requests of clients that one learner may have with its leader, in bytes of proposals. */
+export const historyBytesDefault = 8 << 20;
+
 /** Digest history (`hash`): one record each so many zxids, and how many are kept. server-semantics 10.9. */
 export const digestHistoryEvery = 128;
 export const digestHistoryMax = 1024;

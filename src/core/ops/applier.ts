@@ -65,6 +65,8 @@ export class Applier implements TxnVisitor {
   zxid = 0;
   readonly events = { created: 0, deleted: 0, dataChanged: 0, childrenChanged: 0 };
   digestMismatches = 0;
+  /** The last digest that was compared was the tree's. */
+  digestMatched = true;
   /** Oldest first. */
   readonly digests: { zxid: number; digest: bigint }[] = [];
   /** Sessions closed by the txn being applied; the peer closes their connections. */
@@ -125,7 +127,16 @@ export class Applier implements TxnVisitor {
     const r = this.#reader;
     r.reset(bytes, end - txnDigestBytes, end);
     if (r.i32() !== digestVersion) return;
-    if (!this.#tree.digest.equals(r.i32(), r.i32())) this.digestMismatches++;
+    this.digestMatched = this.#tree.digest.equals(r.i32(), r.i32());
+    if (!this.digestMatched) this.digestMismatches++;
+  }
+
+  /**
+   * A snapshot that was taken while the tree changed is not the tree at any one zxid, until the txns
+   * behind it are applied. If the last of them left the tree that it should, the others are no mismatches.
+   */
+  forgiveDigests(before: number): void {
+    if (this.digestMatched) this.digestMismatches = before;
   }
 
   #rememberDigest(zxid: number): void {

@@ -17,6 +17,8 @@ export interface Waiting {
   readonly identities: readonly Id[];
   /** What its reply will be, about: so much is made at once when the write before it commits. */
   readonly replyBytes: number;
+  /** A sync whose leader was not heard yet: neither it nor what is behind it may be answered. */
+  blocked: boolean;
 }
 
 export class ClientOrder {
@@ -56,11 +58,23 @@ export class ClientOrder {
   /** The oldest entry if it is a waiting request, taken out; else null. */
   shiftWaiting(): Waiting | null {
     const entry = this.#entries[this.#head];
-    if (entry === undefined || typeof entry === "number") return null;
+    if (entry === undefined || typeof entry === "number" || entry.blocked) return null;
     this.outstanding--;
     this.replyBytesWaiting -= entry.replyBytes;
     this.#advance();
     return entry;
+  }
+
+  /** Nobody is left to answer to: all that is waiting or in flight is dropped. Tells what waited. */
+  drop(dropped: (waiting: Waiting) => void): void {
+    for (let i = this.#head; i < this.#entries.length; i++) {
+      const entry = this.#entries[i];
+      if (typeof entry === "object") dropped(entry);
+    }
+    this.#entries = [];
+    this.#head = 0;
+    this.outstanding = 0;
+    this.replyBytesWaiting = 0;
   }
 
   #advance(): void {

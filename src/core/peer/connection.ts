@@ -38,6 +38,9 @@ export class Connection {
   waitingToOpen: Waiting[] = [];
   /** Zxids of containers in flight that were asked for with a plain create, which is answered by the path alone. */
   readonly plainCreates = new Set<number>();
+  /** Cxids of writes that went to the leader and did not come back as commits, oldest first from `forwardedHead`. */
+  forwarded: number[] = [];
+  forwardedHead = 0;
   /** Txns in flight that name this connection. */
   writesInFlight = 0;
   establishedWallMs = 0;
@@ -67,6 +70,26 @@ export class Connection {
     this.port = port;
     this.secure = secure;
     this.identities = [{ scheme: "ip", id: address }];
+  }
+
+  pushForwarded(cxid: number): void {
+    this.forwarded.push(cxid);
+  }
+
+  /** Is this the cxid of the oldest write that went to the leader? Then it is taken out. */
+  shiftForwarded(cxid: number): boolean {
+    if (this.forwardedHead === this.forwarded.length || this.forwarded[this.forwardedHead] !== cxid) {
+      return false;
+    }
+    this.forwardedHead++;
+    if (this.forwardedHead === this.forwarded.length) {
+      this.forwarded.length = 0;
+      this.forwardedHead = 0;
+    } else if (this.forwardedHead >= 1024) {
+      this.forwarded.splice(0, this.forwardedHead);
+      this.forwardedHead = 0;
+    }
+    return true;
   }
 
   countReply(latencyMs: number, nowMs: number, zxid: number): void {

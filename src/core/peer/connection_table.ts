@@ -69,12 +69,12 @@ export class ConnectionTable implements Listeners {
 
   /** One write of this connection is no longer in flight. */
   writeDone(connection: Connection): void {
-    connection.order.shiftWrite();
     connection.writesInFlight--;
-    this.outstanding--;
-    if (connection.state !== ConnectionState.Closed) return;
-    this.#dropWaiting(connection);
-    this.#recycleIfIdle(connection);
+    if (connection.state !== ConnectionState.Closed) {
+      connection.order.shiftWrite();
+      this.outstanding--;
+    }
+    if (connection.state === ConnectionState.Closed) this.#recycleIfIdle(connection);
   }
 
   pushWaiting(connection: Connection, waiting: Waiting): void {
@@ -108,14 +108,25 @@ export class ConnectionTable implements Listeners {
     const { session } = connection;
     if (session !== null && session.connection === connection.number) session.connection = 0;
     this.count--;
-    this.#dropWaiting(connection);
+    connection.waitingToOpen = [];
+    this.outstanding -= connection.order.outstanding;
+    connection.order.drop((waiting) => this.waitingBytes -= waiting.end - waiting.start);
+    // Commits of what went to the leader find their way by session and cxid, not by this number.
+    if (connection.forwarded.length > 0) {
+      connection.writesInFlight = 0;
+      connection.forwarded = [];
+    }
     this.#recycleIfIdle(connection);
   }
 
-  /** Waiting reads that have nobody left to answer to. */
-  #dropWaiting(connection: Connection): void {
-    connection.waitingToOpen = [];
-    while (this.shiftWaiting(connection) !== null);
+  /** Our part in the ensemble ends: every line with it, and nothing in flight names one any more. */
+  closeAll(): void {
+    for (const connection of this.list) if (connection !== null) this.close(connection);
+    for (const connection of this.list) {
+      if (connection === null) continue;
+      connection.writesInFlight = 0;
+      this.#recycleIfIdle(connection);
+    }
   }
 
   #recycleIfIdle(connection: Connection): void {

@@ -5,7 +5,7 @@
  * by. A client's frame is the hot one; the shell makes one such object and reuses it.
  */
 import type { Zxid } from "../base/zxid.ts";
-import type { LogChunk } from "./disk.ts";
+import type { LogChunk } from "../zab/disk.ts";
 
 export interface ClientFrame {
   readonly kind: "clientFrame";

@@ -10,6 +10,7 @@ import type { Applier } from "../ops/applier.ts";
 import { OpCode } from "../wire/opcodes.ts";
 import { Reader } from "../wire/reader.ts";
 import { txnHeaderAt } from "../wire/txns.ts";
+import { Writer } from "../wire/writer.ts";
 import type { SessionTable } from "../session/table.ts";
 import type { Tree } from "../tree/tree.ts";
 
@@ -21,11 +22,17 @@ export class Loader {
   rowsLoaded = 0;
   txnsReplayed = 0;
   zxidTree: Zxid = 0 as Zxid;
+  /** Txns of the log that are not known to be committed, `repeated i32 length, txn`: they are not applied. */
+  readonly tail = new Writer();
+  readonly #keepsTail: boolean;
+  #committed = 0;
 
-  constructor(tree: Tree, sessions: SessionTable, applier: Applier) {
+  /** Who stands alone has committed all that its log holds: then there is no tail. */
+  constructor(tree: Tree, sessions: SessionTable, applier: Applier, keepsTail: boolean) {
     this.#tree = tree;
     this.#sessions = sessions;
     this.#applier = applier;
+    this.#keepsTail = keepsTail;
   }
 
   rows(bytes: Uint8Array): void {
@@ -79,8 +86,11 @@ export class Loader {
     this.#sessions.open(sessionIdOf(hi, lo), timeoutMs);
   }
 
-  treeComplete(zxid: Zxid): void {
+  treeComplete(zxid: Zxid, committed: Zxid = zxid): void {
     this.zxidTree = zxid;
+    this.#committed = committed;
+    // A memory that never held anything has no rows to give.
+    if (this.#tree.findText("/zookeeper") === 0) this.#tree.makeReserved();
     this.#tree.endLoad();
     this.#applier.zxid = zxid;
   }
@@ -93,6 +103,10 @@ export class Loader {
       const start = r.at - length;
       const { zxid, type, sessionHi, sessionLo } = txnHeaderAt(bytes, start, r.at);
       if (zxid <= this.#applier.zxid) continue;
+      if (this.#keepsTail && zxid > this.#committed) {
+        this.tail.rawRange(bytes, start - 4, r.at);
+        continue;
+      }
       this.#applier.apply(bytes, start, r.at, type, zxid, null);
       if (type === OpCode.CloseSession) this.#applier.finishSessionClose(sessionHi, sessionLo, zxid);
       if (type !== OpCode.Error) this.#applier.checkDigest(bytes, r.at);

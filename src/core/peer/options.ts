@@ -1,7 +1,7 @@
 /**
  * Options: what a peer is told at birth and never again.
  */
-import type { EnsembleOptions } from "./ensemble.ts";
+import type { EnsembleOptions } from "../zab/ensemble.ts";
 import type { JudgeOptions } from "../ops/judge.ts";
 import type { ReaperOptions } from "./reaper.ts";
 

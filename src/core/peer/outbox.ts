@@ -5,8 +5,8 @@
  * closed after that, appends the ledger's next batch, writes the notes to the log.
  */
 import type { Connection } from "./connection.ts";
-import type { LogRead } from "./disk.ts";
-import type { Link } from "./link.ts";
+import type { LogRead } from "../zab/disk.ts";
+import type { Link } from "../zab/link.ts";
 
 /** Something an operator may want to read. `fields` are text and numbers alone. */
 export interface Note {

@@ -1,50 +1,101 @@
 /**
- * Peer: one whole member of the ensemble; for now, an ensemble of one.
+ * Peer: one whole member of the ensemble, or one that stands alone.
  *
- * `step(event)` is the only way in, the outbox the only way out. Here requests find their road: reads
- * are answered from the tree, in order with the connection's own writes; writes are judged on the
- * overlay, proposed to the ledger and, once durable, applied and answered.
+ * `step(event)` is the only way in; out come the outbox and, one at a time, commands for the disk
+ * (`takeDisk`). Here the rooms meet: the election says who leads; leader and learner order txns that
+ * they never open; the judge makes txns of requests; the applier makes them the tree.
  *
- * Always true: nothing is answered before its txn is durable; each connection's replies leave in the
- * order of its requests; an event leaves before the reply that could reveal its change.
+ * ```
+ *              ┌───────────── quorum or leader lost ─────────────┐
+ *              ▼                                                 │
+ *  settling ──the disk is quiet──► looking ──decided──► leading or learning
+ *              (what was accepted is durable, so the vote covers all that was ever acknowledged)
+ * ```
+ *
+ * Always true: nothing is answered before its txn is committed; memory holds committed txns alone, so
+ * nothing is ever taken back from the tree; an event leaves before the reply that could reveal its
+ * change.
  */
-import { assert, unreachable } from "../base/assert.ts";
-import { identitiesMax, identityBytesMax, requestHeaderBytes, unsentBytesMax } from "../base/limits.ts";
-import { sessionHex, type SessionId, sessionIdOf, type Zxid, zxidHex, zxidNext } from "../base/zxid.ts";
-import { Applier, writeEvent } from "../ops/applier.ts";
-import { beginFrame, endFrame, failFrame, headerFrame } from "../ops/frames.ts";
+import { assert, must, unreachable } from "../base/assert.ts";
+import { bytesEqual } from "../base/bytes.ts";
+import { LatencyHistogram } from "../base/histogram.ts";
+import { appendBytesPause, counterMax, frameBytesMax, historyBytesDefault } from "../base/limits.ts";
+import {
+  counterOf,
+  epochOf,
+  sessionHex,
+  type SessionId,
+  sessionIdOf,
+  type Zxid,
+  zxidHex,
+  zxidNext,
+} from "../base/zxid.ts";
+import { Election } from "../election/election.ts";
+import { Applier } from "../ops/applier.ts";
 import { Judge } from "../ops/judge.ts";
 import { prepare } from "../ops/table.ts";
-import { type Emit, Reads, writeMultiEnd } from "../ops/reads.ts";
-import { authenticate } from "../session/auth.ts";
-import { passwordMatches, sessionIdFirst } from "../session/password.ts";
+import { Reads } from "../ops/reads.ts";
+import { sessionIdFirst } from "../session/password.ts";
 import { type Session, SessionTable } from "../session/table.ts";
 import { Overlay } from "../tree/overlay.ts";
 import { Quotas } from "../tree/quota.ts";
 import { Tree } from "../tree/tree.ts";
 import { WatchTable } from "../watch/table.ts";
 import { ErrorCode } from "../wire/errors.ts";
-import { OpCode, opName, Xid } from "../wire/opcodes.ts";
+import { OpCode } from "../wire/opcodes.ts";
+import type { Packet } from "../wire/packets.ts";
 import { Reader } from "../wire/reader.ts";
+import type { Id } from "../wire/records.ts";
 import { digestVersion, txnHeaderAt, txnHeaderBytes } from "../wire/txns.ts";
 import { Writer } from "../wire/writer.ts";
-import { type AppendBatch, Ledger } from "../zab/ledger.ts";
+import type { DiskCommand, LogChunk } from "../zab/disk.ts";
+import type { EnsembleOptions } from "../zab/ensemble.ts";
+import { Leader } from "../zab/leader.ts";
+import { Learner } from "../zab/learner.ts";
+import type { LearnerLink } from "../zab/learner_link.ts";
+import { Ledger } from "../zab/ledger.ts";
+import { Link } from "../zab/link.ts";
+import { Clients, type Road } from "./clients.ts";
+import type { Waiting } from "./client_order.ts";
 import { type Connection, ConnectionState } from "./connection.ts";
 import { ConnectionTable } from "./connection_table.ts";
-import type { PeerEvent } from "./events.ts";
-import { Loader } from "./loader.ts";
-import { Outbox } from "./outbox.ts";
-import { readConnectAsked, writeConnectResponse } from "./handshake.ts";
-import type { PeerOptions } from "./options.ts";
 import { PeerCounters } from "./counters.ts";
+import { DiskQueue } from "./disk_queue.ts";
+import type { PeerEvent } from "./events.ts";
+import { HeldLinks } from "./held_links.ts";
+import { Loader } from "./loader.ts";
+import type { PeerOptions } from "./options.ts";
+import { Outbox } from "./outbox.ts";
 import { Reaper } from "./reaper.ts";
+import type { ServingMode } from "./status.ts";
 
 export type { PeerOptions };
 
 /** A gap between ticks shorter than this is no gap. */
 const clockGapMsMin = 3000;
+/** A leader that was chosen, could not be reached and is not connected for elections either is given up after this. */
+const leaderGoneMs = 500;
 
-export class Peer {
+/** What the disk says that it holds; without the later three, as one that stood alone left it. */
+export interface Begun {
+  readonly zxidLast: Zxid;
+  readonly zxidCommitted?: Zxid;
+  readonly epochAccepted?: number;
+  readonly epochCurrent?: number;
+}
+
+/** Whom a learner wants to be connected to. The same object while it is the same wish. */
+export interface DialWanted {
+  readonly sid: number;
+  /** Any follower's port for observers will do. */
+  readonly observerMaster: boolean;
+}
+
+export type PeerPart = "standalone" | "settling" | "looking" | "leading" | "learning";
+
+const packetBytesMax = 2 * frameBytesMax + 2;
+
+export class Peer implements Road {
   readonly tree: Tree;
   readonly sessions: SessionTable;
   readonly dataWatches: WatchTable;
@@ -54,25 +105,80 @@ export class Peer {
   readonly counters = new PeerCounters();
   readonly outbox = new Outbox();
   readonly options: PeerOptions;
+  readonly clients: Clients;
+  readonly packetBytesMax = packetBytesMax;
+  readonly tickMs: number;
+  /** `ensemble` of the options; who stands alone has none. */
+  readonly member: EnsembleOptions | null;
+  readonly election: Election | null;
+  ledger: Ledger;
+  part: PeerPart = "settling";
+  leader: Leader | null = null;
+  learner: Learner | null = null;
+  /** As they are on the disk. */
+  epochs = { accepted: 0, current: 0 };
 
   readonly #table: ConnectionTable;
   readonly #overlay: Overlay;
   readonly #judge: Judge;
-  readonly #reads: Reads;
   readonly #reaper: Reaper;
-  readonly #reader = new Reader();
   readonly #body = new Writer(1024);
-  #ledger = new Ledger(0 as Zxid);
+  readonly #disk = new DiskQueue();
+  readonly #held: HeldLinks;
+  readonly #logReads = new Map<number, (chunk: LogChunk) => void>();
+  #logReadNext = 1;
+  #linkNext = 1;
   #sessionNext: SessionId;
-  #readsUntimed = 0;
   #wallMs: number;
   #monoMs: number;
   #tickLastMonoMs: number;
   #loaded = false;
+  #loader: Loader | null = null;
+  #dial: DialWanted | null = null;
+  #leaderGoneAtMs = Infinity;
+  /** An observer that lost its leader looks for another from here on. */
+  #lookAtMs = 0;
+  /** Memory is half of a snapshot: it has to be read from the disk before anything else. */
+  #isTorn = false;
+  /** Memory and disk are a snapshot of a leader that may never have had its quorum. */
+  #isProvisional = false;
+  #fromNothing = false;
+  /** Learners whose links are held back, because too much waits for the disk. */
+  readonly #pausedLinks = new Set<Link>();
+  /** Of a learner: sessions that its clients asked for, and those that came back and wait for the leader's word. */
+  readonly #offered = new Map<SessionId, Connection>();
+  #returning: { connection: Connection; id: SessionId; timeoutMs: number }[] = [];
+  #syncs: { connection: Connection; waiting: Waiting }[] = [];
+  #touched = new Set<Session>();
+  /** On a leader: to whom a session will belong once it is there. */
+  readonly #owners = new Map<SessionId, number>();
+  #seed: number;
+
+  // For operators.
+  elections = 0;
+  electionMsLast = 0;
+  syncMsLast = 0;
+  syncKindLast: "diff" | "trunc" | "snap" | null = null;
+  forwarded = 0;
+  proposalsReceived = 0;
+  commitsReceived = 0;
+  proposalBytesLast = -1;
+  proposalBytesMin = -1;
+  proposalBytesMax = -1;
+  readonly electionTimes = new LatencyHistogram();
+  readonly syncTimes = new LatencyHistogram();
+  readonly unavailableTimes = new LatencyHistogram();
+  readonly quorumTimes = new LatencyHistogram();
+  #lookedAtMs = 0;
+  #decidedAtMs = 0;
+  #unavailableAtMs: number;
+  servingSinceMs = 0;
 
   constructor(options: PeerOptions) {
     this.options = options;
     const { hashSeed } = options;
+    this.tickMs = options.tickMs;
+    this.member = options.ensemble ?? null;
     this.tree = new Tree({ digestEnabled: options.digestEnabled, hashSeed });
     this.dataWatches = new WatchTable(hashSeed);
     this.childWatches = new WatchTable(hashSeed);
@@ -81,9 +187,6 @@ export class Peer {
     this.quotas = new Quotas(this.tree, { enforce: options.judge.enforceQuota });
     this.#overlay = new Overlay(this.tree);
     this.#judge = new Judge(this.tree, this.#overlay, this.quotas, options.judge);
-    this.#reads = new Reads(this.tree, this.dataWatches, this.childWatches, {
-      skipAcl: options.judge.skipAcl,
-    });
     this.#reaper = new Reaper(this.tree, options.reaper, options.bornMonoMs);
     this.applier = new Applier({
       tree: this.tree,
@@ -95,10 +198,31 @@ export class Peer {
       listeners: this.#table,
       skipAcl: options.judge.skipAcl,
     });
+    this.clients = new Clients({
+      options,
+      outbox: this.outbox,
+      counters: this.counters,
+      table: this.#table,
+      sessions: this.sessions,
+      reads: new Reads(this.tree, this.dataWatches, this.childWatches, { skipAcl: options.judge.skipAcl }),
+      applier: this.applier,
+      road: this,
+    });
+    this.ledger = this.#newLedger(0 as Zxid);
+    this.#held = new HeldLinks(this.outbox);
+    this.election = this.member === null
+      ? null
+      : new Election(this.member, (to, bytes) => this.outbox.votes.push({ to, bytes }));
     this.#sessionNext = sessionIdFirst(options.serverId, options.bornWallMs);
+    this.#seed = (hashSeed ^ 0x9e3779b9) | 1;
     this.#wallMs = options.bornWallMs;
     this.#monoMs = options.bornMonoMs;
     this.#tickLastMonoMs = options.bornMonoMs;
+    this.#unavailableAtMs = options.bornMonoMs;
+  }
+
+  #newLedger(zxid: Zxid): Ledger {
+    return new Ledger(zxid, this.member === null ? 0 : this.member.historyBytesMax || historyBytesDefault);
   }
 
   // -------------------------------------------------------------------------------------- birth
@@ -106,34 +230,88 @@ export class Peer {
   /** Fills the peer from the disk; `begin` must follow. */
   loader(): Loader {
     assert(!this.#loaded, "a peer is loaded once");
-    return new Loader(this.tree, this.sessions, this.applier);
+    return this.#makeLoader();
+  }
+
+  #makeLoader(): Loader {
+    return this.#loader = new Loader(this.tree, this.sessions, this.applier, this.member !== null);
+  }
+
+  /** For the disk command `reload`: memory is empty again and is filled through this. */
+  reloader(): Loader {
+    this.#clearMemory();
+    return this.#makeLoader();
+  }
+
+  #clearMemory(): void {
+    this.tree.clear();
+    this.sessions.clear();
+    this.applier.zxid = 0;
+    this.applier.digests.length = 0;
+    this.#overlay.drop();
+    this.quotas.rebuild();
   }
 
   /** All that the disk holds is in memory: from here on events are taken. */
-  begin(zxid: Zxid, monoMs: number): void {
+  begin(begun: Begun, monoMs: number): void {
     assert(!this.#loaded, "a peer begins once");
     this.#loaded = true;
+    this.#tickLastMonoMs = this.#monoMs = this.#lookedAtMs = monoMs;
+    const epoch = epochOf(begun.zxidLast);
+    this.epochs = { accepted: begun.epochAccepted ?? epoch, current: begun.epochCurrent ?? epoch };
+    this.#afterLoad();
+    if (this.member === null) {
+      // Somebody who stood alone all the time may have a log whose end no row names.
+      if (begun.zxidLast > this.ledger.proposed) this.ledger = this.#newLedger(begun.zxidLast);
+      this.applier.zxid = Math.max(this.applier.zxid, begun.zxidLast);
+      this.part = "standalone";
+      this.#opened();
+      return;
+    }
+    assert(this.ledger.proposed === begun.zxidLast || this.#loader === null, "the log was read to its end");
+    this.#loader = null;
+    this.#settled();
+  }
+
+  /** What was loaded is made ready, and the ledger begins where it ends. */
+  #afterLoad(): void {
     if (this.tree.findText("/zookeeper") === 0) this.tree.makeReserved();
-    this.applier.zxid = zxid;
-    this.#ledger = new Ledger(zxid);
-    this.#tickLastMonoMs = monoMs;
     this.quotas.rebuild();
     this.#overlay.drop();
-    const { digestMismatches } = this.applier;
-    if (digestMismatches > 0) {
-      this.outbox.note(
-        "warn",
-        "digest_mismatch",
-        `${digestMismatches} of the txns read from the log left another tree than when they were written: compare with another copy`,
-        { mismatches: digestMismatches },
-      );
+    this.#tellDigests(0, "the txns read from the log");
+    this.ledger = this.#newLedger(this.applier.zxid as Zxid);
+    const tail = this.#loader?.tail;
+    if (tail !== undefined && tail.length > 0) {
+      const r = new Reader(tail.bytes, 0, tail.length);
+      while (r.left > 0) {
+        const length = r.span();
+        const { zxid } = txnHeaderAt(tail.bytes, r.at - length, r.at);
+        this.ledger.accept(tail.bytes, r.at - length, r.at, zxid as Zxid, this.#monoMs);
+      }
     }
-    // Nobody could renew while we were down: everyone gets the full time again.
-    for (const session of this.sessions.all()) this.sessions.watch(session, monoMs);
-    // The original drops ephemerals without a session from memory alone; a txn says it to the log too.
-    for (const id of [...this.tree.ephemerals.keys()]) {
-      if (this.sessions.get(id) === undefined) this.#proposeExpiry(this.sessions.open(id, 0));
-    }
+    this.ledger.loaded();
+    this.#tellConfig();
+  }
+
+  /** `/zookeeper/config` shows the members, as in the original; the txns never carry it. */
+  #tellConfig(): void {
+    if (this.member === null) return;
+    this.tree.setConfig(
+      new TextEncoder().encode(this.member.configText),
+      this.member.configVersion,
+      this.#wallMs,
+    );
+  }
+
+  #tellDigests(before: number, what: string): void {
+    const count = this.applier.digestMismatches - before;
+    if (count === 0) return;
+    this.outbox.note(
+      "warn",
+      "digest_mismatch",
+      `${count} of ${what} left another tree than when they were written: compare with another copy`,
+      { mismatches: count, zxid: zxidHex(this.zxid) },
+    );
   }
 
   get zxid(): Zxid {
@@ -141,29 +319,30 @@ export class Peer {
   }
 
   get inFlight(): number {
-    return this.#ledger.inFlight;
+    return this.ledger.inFlight;
   }
 
   get appendBytesWaiting(): number {
-    return this.#ledger.bytesWaiting;
+    return this.ledger.bytesWaiting;
   }
 
-  /** The next batch for the log, or null. One at a time: the next after `durable` for this one. */
-  takeAppend(): AppendBatch | null {
-    return this.#ledger.takeAppend();
+  /** The next command for the disk, or null. One at a time: the next after `durable` or `stored`. */
+  takeDisk(): DiskCommand | null {
+    return this.#disk.take(this.ledger);
   }
 
   /** The turn ends now: what was read in it took this long. */
   timeReads(monoMs: number): void {
+    const { clients } = this;
     const latency = Math.max(0, monoMs - this.#monoMs);
-    for (; this.#readsUntimed > 0; this.#readsUntimed--) {
+    for (; clients.readsUntimed > 0; clients.readsUntimed--) {
       this.counters.latency.record(latency);
       this.counters.read.record(latency);
     }
   }
 
   get hasUntimedReads(): boolean {
-    return this.#readsUntimed > 0;
+    return this.clients.readsUntimed > 0;
   }
 
   // --------------------------------------------------------------------------------- connections
@@ -192,37 +371,106 @@ export class Peer {
     return this.#table.waitingBytes;
   }
 
+  /** Somebody connected to our quorum port. */
+  acceptLink(remote: string, monoMs: number): Link {
+    const link = new Link(this.#linkNext++, remote);
+    if (this.leader !== null) this.leader.accept(link, monoMs);
+    else this.#held.add(link, monoMs);
+    return link;
+  }
+
+  /** The connection that `dialWanted` asked for is there. */
+  dialed(remote: string, monoMs: number): Link {
+    const link = new Link(this.#linkNext++, remote);
+    this.#dial = null;
+    if (this.learner?.phase === "dial") this.learner.dialed(link, monoMs);
+    else {
+      link.closed = true;
+      this.outbox.linksClosing.push(link);
+    }
+    return link;
+  }
+
+  /** Whom the shell should be trying to reach. */
+  get dialWanted(): DialWanted | null {
+    return this.#dial;
+  }
+
+  /** Something waits for a time that is near: the shell should tick every ten milliseconds or so. */
+  get wantsFineTicks(): boolean {
+    return this.part === "looking" || this.part === "settling" || this.learner?.phase === "dial" ||
+      (this.learner !== null && this.learner.phase !== "broadcast");
+  }
+
   // --------------------------------------------------------------------------------------- step
 
   step(event: PeerEvent): Outbox {
-    this.#wallMs = event.wallMs;
-    this.#monoMs = event.monoMs;
+    const { clients } = this;
+    this.#wallMs = clients.wallMs = event.wallMs;
+    this.#monoMs = clients.monoMs = event.monoMs;
     switch (event.kind) {
       case "clientFrame": {
-        const connection = this.connections[event.connection];
-        if (connection !== null && connection !== undefined) {
-          this.#frame(connection, event.bytes, event.start, event.end);
-        }
+        const connection = this.#table.get(event.connection);
+        if (connection !== null) clients.frame(connection, event.bytes, event.start, event.end);
         break;
       }
       case "clientClosed": {
-        const connection = this.connections[event.connection];
-        if (connection !== null && connection !== undefined && connection.state !== ConnectionState.Closed) {
+        const connection = this.#table.get(event.connection);
+        if (connection !== null && connection.state !== ConnectionState.Closed) {
           this.#table.forget(connection);
         }
         break;
       }
       case "durable":
-        this.#ledger.durableUpTo(event.last, this.#commit);
-        if (this.#ledger.inFlight === 0) {
-          assert(this.#overlay.size === 0, "with nothing in flight nothing is pending");
-          this.quotas.settleAll();
-        }
-        this.outbox.committed = true;
+        this.#disk.done(true);
+        this.ledger.durableUpTo(event.last);
+        this.#durable();
+        this.#settled();
+        break;
+      case "stored":
+        if (this.#isTorn && this.#loader !== null) this.#reloaded();
+        this.#disk.done(false);
+        this.#settled();
         break;
       case "tick":
         this.#tick();
         break;
+      case "vote":
+        this.election?.heard(event.from, event.bytes, event.monoMs);
+        this.#decided();
+        break;
+      case "voterUp":
+        this.election?.up(event.sid, event.monoMs);
+        if (this.learner?.leader === event.sid) this.#leaderGoneAtMs = Infinity;
+        this.#decided();
+        break;
+      case "voterDown":
+        this.election?.down(event.sid, event.monoMs);
+        if (this.learner?.leader === event.sid) this.#leaderGoneAtMs = event.monoMs;
+        this.#decided();
+        break;
+      case "linkBytes":
+        if (this.leader !== null) {
+          this.leader.bytes(event.link, event.bytes, event.start, event.end, event.monoMs);
+        } else if (this.learner !== null) {
+          this.learner.bytes(event.link, event.bytes, event.start, event.end, event.monoMs);
+        }
+        this.#held.bytes(event.link, event.bytes, event.start, event.end);
+        break;
+      case "linkClosed":
+        this.leader?.closed(event.link, event.monoMs);
+        this.learner?.closed(event.link);
+        this.#held.closed(event.link);
+        break;
+      case "linkDrained":
+        this.leader?.drained(event.link, event.monoMs);
+        break;
+      case "logChunk": {
+        const then = this.#logReads.get(event.read);
+        this.#logReads.delete(event.read);
+        then?.(event.chunk);
+        break;
+      }
       default:
         unreachable(event);
     }
@@ -233,19 +481,31 @@ export class Peer {
     const late = this.#monoMs - this.#tickLastMonoMs;
     this.#tickLastMonoMs = this.#monoMs;
     // A process that was stopped or starved has heard nobody meanwhile: first let the pings in.
-    if (late > Math.max(3 * this.options.tickMs, clockGapMsMin)) {
+    if (late > Math.max(3 * this.tickMs, clockGapMsMin)) {
       this.outbox.note(
         "warn",
         "clock_gap",
         `Did not run for ${Math.round(late)} ms: sessions get that time back`,
-        {
-          gapMs: Math.round(late),
-        },
+        { gapMs: Math.round(late) },
       );
       for (const session of this.sessions.all()) {
-        session.deadlineMs += Math.ceil(late / this.options.tickMs) * this.options.tickMs;
+        session.deadlineMs += Math.ceil(late / this.tickMs) * this.tickMs;
       }
     }
+    this.election?.tick(this.#monoMs);
+    this.#decided();
+    this.#held.tick(this.#monoMs, (this.member?.initLimit ?? 0) * this.tickMs);
+    this.leader?.tick(this.#monoMs);
+    this.learner?.tick(this.#monoMs);
+    if (this.learner?.phase === "dial" && this.#monoMs - this.#leaderGoneAtMs > leaderGoneMs) {
+      this.lost(`server ${this.learner.leader} was chosen and is gone`);
+    }
+    this.#settled();
+    if (this.#proposes) this.#housekeep();
+  }
+
+  /** Sessions that expired, containers that are empty: who proposes looks after them. */
+  #housekeep(): void {
     for (const session of this.sessions.expired(this.#monoMs)) {
       this.counters.sessionsExpired++;
       this.outbox.note(
@@ -259,163 +519,273 @@ export class Peer {
     for (const path of this.#reaper.due(this.#wallMs, this.#monoMs)) {
       const body = new Writer(64);
       body.string(path);
-      this.#propose(OpCode.DeleteContainer, null, null, 0, body.bytes, 0, body.length);
+      this.#propose(OpCode.DeleteContainer, null, null, 0, body.bytes, 0, body.length, []);
     }
   }
 
   #proposeExpiry(session: Session): void {
     if (session.closing) return;
-    this.#propose(OpCode.CloseSession, null, session, 0, this.#body.bytes, 0, 0);
+    this.#propose(OpCode.CloseSession, null, session, 0, this.#body.bytes, 0, 0, []);
   }
 
-  // -------------------------------------------------------------------------------------- frames
+  // --------------------------------------------------------------------------------------- parts
 
-  #frame(connection: Connection, bytes: Uint8Array, start: number, end: number): void {
-    switch (connection.state) {
-      case ConnectionState.Open:
-        return this.#request(connection, bytes, start, end);
-      case ConnectionState.Fresh:
-        return this.#connect(connection, bytes, start, end);
-      case ConnectionState.Opening:
-        connection.waitingToOpen.push({
-          bytes,
-          start,
-          end,
-          arrivedMs: this.#monoMs,
-          identities: connection.identities,
-          replyBytes: 0,
-        });
-        return;
-      default:
-        // Closing or closed: what follows a closeSession is dropped.
-        return;
+  /** Txns are made here: we stand alone, or lead with a quorum behind us. */
+  get #proposes(): boolean {
+    return this.part === "standalone" || this.leader?.phase === "broadcast";
+  }
+
+  get serving(): boolean {
+    if (this.part === "standalone") return true;
+    if (this.learner !== null) return this.learner.phase === "broadcast";
+    return this.leader?.phase === "broadcast" && must(this.member, "a leader is a member").leaderServes;
+  }
+
+  /** As `srvr` says it. */
+  get mode(): ServingMode {
+    if (this.part === "standalone") return "standalone";
+    if (this.leader?.phase === "broadcast") return "leader";
+    if (this.learner?.phase !== "broadcast") return "not-serving";
+    return must(this.member, "a learner is a member").observer ? "observer" : "follower";
+  }
+
+  /** We lead, and a quorum follows. */
+  get isLeading(): boolean {
+    return this.leader?.phase === "broadcast";
+  }
+
+  /** Of the last leader that we followed or were. */
+  get epoch(): number {
+    return this.epochs.current;
+  }
+
+  get zxidSeenMax(): number {
+    // An epoch's first zxid is no txn, but leaders of the original tell it to their clients.
+    return this.member === null ? this.zxid : Math.max(this.zxid, this.epochs.current * 0x1_0000_0000);
+  }
+
+  /** We may propose from now on: whoever is alive gets the full time again, and what nobody owns goes. */
+  #opened(): void {
+    this.#overlay.drop();
+    this.sessions.watchAll(this.#monoMs);
+    // The original drops ephemerals without a session from memory alone; a txn says it to the log too.
+    for (const id of [...this.tree.ephemerals.keys()]) {
+      if (this.sessions.get(id) === undefined) this.#proposeExpiry(this.sessions.open(id, 0));
     }
   }
 
-  #refuse(connection: Connection, event: string, message: string): void {
-    this.outbox.note("warn", event, message, { client: `${connection.address}:${connection.port}` });
-    this.#table.close(connection);
+  /** Our part ends: nobody is served, nothing that was on its way will be answered. */
+  #leave(reason: string): void {
+    if (this.part === "settling" || this.part === "looking") return;
+    const wasServing = this.serving;
+    this.outbox.note("warn", "part_left", `No longer ${this.part}: ${reason}`, {
+      epoch: this.epochs.current,
+    });
+    this.part = "settling";
+    this.leader?.end();
+    if (this.learner?.end() === true) this.#isTorn = true;
+    this.leader = null;
+    this.learner = null;
+    this.#dial = null;
+    this.#table.closeAll();
+    this.#offered.clear();
+    this.#owners.clear();
+    this.#logReads.clear();
+    this.#pausedLinks.clear();
+    this.#touched.clear();
+    this.#returning = [];
+    this.#syncs = [];
+    this.ledger.orphan();
+    this.#overlay.drop();
+    this.quotas.settleAll();
+    this.sessions.rest();
+    if (wasServing) this.#unavailableAtMs = this.#monoMs;
+    this.#lookedAtMs = this.#monoMs;
+    this.#lookAtMs = this.#monoMs;
+    const { observer, observerElectionDelayMs } = must(this.member, "only members have parts");
+    if (observer) this.#lookAtMs += this.#random() * observerElectionDelayMs;
+    this.election?.leave();
+    this.#settled();
   }
 
-  /** The ConnectRequest. client-protocol 2.2, with the password checked before anybody is disturbed. */
-  #connect(connection: Connection, bytes: Uint8Array, start: number, end: number): void {
-    const r = this.#reader;
-    r.reset(bytes, start, end);
-    connection.packetsReceived++;
-    this.counters.packetsReceived++;
-    const asked = readConnectAsked(r);
-    if (asked === null) {
-      return this.#refuse(connection, "connect_malformed", "Closed: the first frame is no ConnectRequest");
-    }
-    connection.hasReadOnlyByte = asked.hasReadOnlyByte;
-    const { zxidSeen, idHi, idLo, password } = asked;
-    if (zxidSeen > this.zxid) {
-      return this.#refuse(
-        connection,
-        "connect_ahead",
-        `Refused session: client has seen zxid 0x${zxidSeen.toString(16)}, ours is ${
-          zxidHex(this.zxid)
-        }; it must try another server`,
-      );
-    }
-    const { sessionTimeoutMsMin, sessionTimeoutMsMax } = this.options;
-    const timeoutMs = Math.min(Math.max(asked.timeoutMs, sessionTimeoutMsMin), sessionTimeoutMsMax);
-    if (idHi === 0 && idLo === 0) {
-      connection.state = ConnectionState.Opening;
-      let id = this.#sessionNext;
-      // A clock that was set back may offer the id of a session that lives.
-      while (this.sessions.get(id) !== undefined) id = (id + 1n) as SessionId;
-      this.#sessionNext = (id + 1n) as SessionId;
-      connection.sessionOffered = id;
-      connection.opLast = OpCode.CreateSession;
-      this.#body.clear();
-      this.#body.i32(timeoutMs);
-      this.#propose(OpCode.CreateSession, connection, null, 0, this.#body.bytes, 0, this.#body.length);
+  #random(): number {
+    let x = this.#seed;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#seed = x;
+    return (x >>> 0) / 0x1_0000_0000;
+  }
+
+  /** Once the disk is quiet everything that was accepted is durable, and a vote may be cast for it. */
+  #settled(): void {
+    if (this.part !== "settling" || !this.#disk.idle || this.ledger.hasFilling) return;
+    if (this.#isTorn) {
+      this.#disk.push(this.ledger, { kind: "reload" }, () => {});
       return;
     }
-    this.#reattach(connection, sessionIdOf(idHi, idLo), password, timeoutMs);
+    if (this.#monoMs < this.#lookAtMs) return;
+    this.part = "looking";
+    assert(this.ledger.durable === this.ledger.proposed, "who votes has its log on the disk");
+    must(this.election, "only members elect").look(this.ledger.durable, this.epochs.current, this.#monoMs);
+    this.#decided();
   }
 
-  #reattach(connection: Connection, id: SessionId, password: Uint8Array | null, timeoutMs: number): void {
-    const session = this.sessions.get(id);
-    if (session === undefined || session.closing || !passwordMatches(id, password)) {
-      this.outbox.note(
-        "info",
-        "session_invalid",
-        `Refused session ${sessionHex(id)}: unknown, expired or wrong password`,
-        {
-          session: sessionHex(id),
-          client: `${connection.address}:${connection.port}`,
-        },
-      );
-      this.#welcome(connection, 0, null);
-      this.#table.close(connection);
+  #reloaded(): void {
+    this.#isTorn = false;
+    this.#afterLoad();
+    this.#loader = null;
+  }
+
+  #decided(): void {
+    if (this.part !== "looking") return;
+    const decision = this.election?.takeDecision() ?? null;
+    if (decision === null) return;
+    const member = must(this.member, "only members elect");
+    this.elections++;
+    this.electionMsLast = this.#monoMs - this.#lookedAtMs;
+    this.electionTimes.record(this.electionMsLast);
+    this.#decidedAtMs = this.#monoMs;
+    const leads = decision.leader === member.sid;
+    this.outbox.note(
+      "info",
+      "elected",
+      leads ? "Elected to lead" : `Server ${decision.leader} was elected to lead`,
+      {
+        leader: decision.leader,
+        round: must(this.election, "only members elect").round,
+        tookMs: Math.round(this.electionMsLast),
+        zxid: zxidHex(this.ledger.durable),
+      },
+    );
+    if (leads) {
+      this.part = "leading";
+      this.leader = new Leader(this.#leaderHost, this.epochs.accepted, this.epochs.current, this.#monoMs);
+      const { leader } = this;
+      leader.begin();
+      this.#held.release((link, bytes) => {
+        leader.accept(link, this.#monoMs);
+        if (bytes.length > 0) leader.bytes(link.number, bytes, 0, bytes.length, this.#monoMs);
+      });
       return;
     }
-    const before = this.connections[session.connection];
-    if (session.connection !== 0 && before !== null && before !== undefined) this.#table.close(before);
-    session.timeoutMs = timeoutMs;
-    this.#attach(connection, session);
+    this.part = "learning";
+    this.#held.closeAll();
+    this.#leaderGoneAtMs = Infinity;
+    this.learner = new Learner(
+      this.#learnerHost,
+      decision.leader,
+      this.epochs,
+      this.#monoMs,
+      this.#fromNothing,
+    );
+    this.#dial = { sid: decision.leader, observerMaster: member.observer && member.observerMasters };
   }
 
-  #attach(connection: Connection, session: Session): void {
-    session.connection = connection.number;
-    connection.session = session;
-    connection.state = ConnectionState.Open;
-    connection.opLast = OpCode.CreateSession;
-    connection.establishedWallMs = this.#wallMs;
-    this.sessions.touch(session, this.#monoMs);
-    this.#welcome(connection, session.timeoutMs, session);
-    const waiting = connection.waitingToOpen;
-    connection.waitingToOpen = [];
-    for (const frame of waiting) this.#frame(connection, frame.bytes, frame.start, frame.end);
+  /** The leader is lost to us, or could not be reached. */
+  lost(reason: string): void {
+    this.#leave(reason);
   }
 
-  #welcome(connection: Connection, timeoutMs: number, session: Session | null): void {
-    writeConnectResponse(connection.out, timeoutMs, session, connection.hasReadOnlyByte);
-    connection.packetsSent++;
-    this.counters.packetsSent++;
-    this.outbox.touch(connection);
+  storeEpochs(accepted: number, current: number, then: () => void): void {
+    assert(accepted >= this.epochs.accepted && current >= this.epochs.current, "epochs only grow");
+    this.#disk.push(this.ledger, { kind: "epochs", accepted, current }, () => {
+      this.epochs = { accepted, current };
+      then();
+    });
   }
 
-  #request(connection: Connection, bytes: Uint8Array, start: number, end: number): void {
-    if (end - start < requestHeaderBytes) {
-      return this.#refuse(
-        connection,
-        "frame_short",
-        `Closed: a request of ${end - start} bytes has no header`,
-      );
-    }
-    const r = this.#reader;
-    r.reset(bytes, start, end);
-    const xid = r.i32();
+  // ------------------------------------------------------------------------------------- leading
+
+  readonly #leaderHost = {
+    outbox: this.outbox,
+    peer: this as Peer,
+    get ledger(): Ledger {
+      return this.peer.ledger;
+    },
+    get tree(): Tree {
+      return this.peer.tree;
+    },
+    get sessions(): SessionTable {
+      return this.peer.sessions;
+    },
+    get ensemble(): EnsembleOptions {
+      return must(this.peer.member, "a leader is a member");
+    },
+    get tickMs(): number {
+      return this.peer.tickMs;
+    },
+    packetBytesMax,
+    storeEpochs: (accepted: number, current: number, then: () => void) =>
+      this.storeEpochs(accepted, current, then),
+    readLog: (after: Zxid, upTo: Zxid, then: (chunk: LogChunk) => void): number => {
+      const read = this.#logReadNext++;
+      this.#logReads.set(read, then);
+      this.outbox.logReads.push({ read, after, upTo });
+      return read;
+    },
+    established: (epoch: number) => this.#established(epoch),
+    commit: (zxid: Zxid) => this.#commitUpTo(zxid),
+    request: (learner: LearnerLink, packet: Packet) => this.#request(learner, packet),
+    touched: (hi: number, lo: number) => {
+      const session = this.sessions.find(hi, lo);
+      if (session !== undefined && !session.closing) this.sessions.touch(session, this.#monoMs);
+    },
+    revalidate: (learner: LearnerLink, hi: number, lo: number): boolean => {
+      const session = this.sessions.find(hi, lo);
+      if (session === undefined || session.closing) return false;
+      this.sessions.touch(session, this.#monoMs);
+      session.owner = learner.link.number;
+      return true;
+    },
+    parted: (learner: LearnerLink) => {
+      this.#pausedLinks.delete(learner.link);
+    },
+    stepDown: (reason: string) => this.#leave(reason),
+  };
+
+  /** A quorum has our history and follows: it is committed, and from here on we propose. */
+  #established(epoch: number): void {
+    this.#commitUpTo(this.ledger.proposed);
+    this.#isProvisional = this.#fromNothing = false;
+    must(this.election, "a leader was elected").followed(epoch);
+    this.#reaper.restart(this.#monoMs);
+    this.#nowServing("leading");
+    this.#opened();
+  }
+
+  #nowServing(as: string): void {
+    this.syncMsLast = this.#monoMs - this.#decidedAtMs;
+    this.syncTimes.record(this.syncMsLast);
+    this.unavailableTimes.record(this.#monoMs - this.#unavailableAtMs);
+    this.servingSinceMs = this.#monoMs;
+    this.outbox.note("info", "serving", `Serving clients, ${as} in epoch ${this.epochs.current}`, {
+      epoch: this.epochs.current,
+      zxid: zxidHex(this.zxid),
+      unavailableMs: Math.round(this.#monoMs - this.#unavailableAtMs),
+    });
+  }
+
+  /** A wish of a learner's client. */
+  #request(learner: LearnerLink, packet: Packet): void {
+    const { bytes, dataStart, dataEnd } = packet;
+    const r = this.#judge.reader;
+    r.reset(bytes, dataStart, dataEnd);
+    const hi = r.i32();
+    const lo = r.i32();
+    const cxid = r.i32();
     const op = r.i32();
-    connection.packetsReceived++;
-    this.counters.packetsReceived++;
-    if (op === OpCode.Auth) return this.#auth(connection, xid, r);
-    if (op === OpCode.Sasl) {
-      headerFrame(connection.out, xid, 0, 0);
-      connection.out.i32(-1);
-      connection.out.i32At(connection.out.length - 24, 20);
-      return this.outbox.touch(connection);
-    }
-    if (this.options.enforceAuthSchemes.length > 0 && !this.#isProven(connection)) {
-      headerFrame(connection.out, xid, 0, ErrorCode.SessionClosedRequireSaslAuth);
-      this.outbox.touch(connection);
-      return this.#refuse(
-        connection,
-        "auth_required",
-        "Closed: a request before the required authentication",
-      );
-    }
-    const session = connection.session as Session;
-    // Expiring: its close is on the way and will end this connection.
-    if (session.closing) return;
-    this.sessions.touch(session, this.#monoMs);
-    connection.opLast = op;
+    const start = r.at;
     this.counters.countRequest(op);
-    if (xid >= 0) connection.cxidLast = xid;
     switch (op) {
+      case OpCode.Sync:
+        return this.leader?.sync(() => this.leader?.answerSync(learner));
+      case OpCode.CreateSession: {
+        const id = sessionIdOf(hi, lo);
+        this.#owners.set(id, learner.link.number);
+        this.#propose(op, null, null, cxid, bytes, start, dataEnd, [], id);
+        break;
+      }
       case OpCode.SetData:
       case OpCode.Create:
       case OpCode.Create2:
@@ -423,131 +793,222 @@ export class Peer {
       case OpCode.CreateTtl:
       case OpCode.Delete:
       case OpCode.SetAcl:
+      case OpCode.Check:
       case OpCode.Multi:
       case OpCode.Reconfig:
-        return this.#propose(op, connection, session, xid, bytes, start + requestHeaderBytes, end);
-      case OpCode.CloseSession:
-        this.#propose(op, connection, session, xid, bytes, start + requestHeaderBytes, end);
-        connection.state = ConnectionState.Closing;
-        return;
-      case OpCode.GetData:
-      case OpCode.Exists:
-      case OpCode.GetChildren:
-      case OpCode.GetChildren2:
-      case OpCode.GetAcl:
-      case OpCode.Sync:
-      case OpCode.Ping:
-      case OpCode.CheckWatches:
-      case OpCode.RemoveWatches:
-      case OpCode.MultiRead:
-      case OpCode.SetWatches:
-      case OpCode.SetWatches2:
-      case OpCode.GetEphemerals:
-      case OpCode.GetAllChildrenNumber:
-      case OpCode.AddWatch:
-      case OpCode.WhoAmI:
-        if (connection.order.empty) return this.#read(connection, xid, op, r, this.#monoMs);
-        this.#table.pushWaiting(connection, {
-          bytes,
-          start,
-          end,
-          arrivedMs: this.#monoMs,
-          identities: connection.identities,
-          replyBytes: this.#reads.replyBytes(op, r),
+      case OpCode.DeleteContainer:
+      case OpCode.CloseSession: {
+        const session = this.sessions.find(hi, lo);
+        const isClose = op === OpCode.CloseSession;
+        let refusal: number = ErrorCode.Ok;
+        if (session === undefined || session.closing) refusal = ErrorCode.SessionExpired;
+        else if (!isClose && !this.#owns(session, learner.link.number)) refusal = ErrorCode.SessionMoved;
+        if (session !== undefined) this.#identify(session, packet);
+        const identities = session?.identities ?? [];
+        const id = session === undefined ? sessionIdOf(hi, lo) : undefined;
+        this.#propose(op, null, session ?? null, cxid, bytes, start, dataEnd, identities, id, refusal);
+        break;
+      }
+      default:
+        this.outbox.note("warn", "request_unknown", `Ignored op ${op} of ${learner.name}`, {
+          sid: learner.sid,
         });
         return;
-      default:
-        // Also what no client may ask: check alone, createSession, deleteContainer (client-protocol 4.7).
-        headerFrame(connection.out, xid, -1, ErrorCode.Unimplemented);
-        this.outbox.touch(connection);
-        return this.#refuse(
-          connection,
-          "op_unknown",
-          `Closed: ${opName(op)} is not an operation that clients may ask`,
-        );
+    }
+    if (this.ledger.bytesWaiting > appendBytesPause) {
+      learner.link.paused = true;
+      this.#pausedLinks.add(learner.link);
     }
   }
 
-  #isProven(connection: Connection): boolean {
-    return connection.identities.some(({ scheme }) => this.options.enforceAuthSchemes.includes(scheme));
+  /** Who speaks for a session first owns it; another has to be told first (REVALIDATE). */
+  #owns(session: Session, owner: number): boolean {
+    if (session.owner === -1) session.owner = owner;
+    return session.owner === owner;
   }
 
-  /** Answered at once, before requests that wait; later requests have the new identities. */
-  #auth(connection: Connection, xid: number, r: Reader): void {
-    r.i32();
-    const scheme = r.string();
-    const auth = r.buffer();
-    const added = r.failed ? null : authenticate(scheme, auth, connection.address, this.options.judge.auth);
-    this.outbox.touch(connection);
-    if (added === null) {
-      this.counters.authFailed++;
-      headerFrame(connection.out, xid, 0, ErrorCode.AuthFailed);
-      return this.#refuse(
+  #identify(session: Session, packet: Packet): void {
+    const told = packet.bytes.subarray(packet.authStart, packet.authEnd);
+    if (session.identitiesBytes !== null && bytesEqual(session.identitiesBytes, told)) return;
+    session.identitiesBytes = told.slice();
+    session.identities = packet.identities();
+  }
+
+  // ------------------------------------------------------------------------------------ learning
+
+  readonly #learnerHost = {
+    outbox: this.outbox,
+    peer: this as Peer,
+    get ledger(): Ledger {
+      return this.peer.ledger;
+    },
+    get tree(): Tree {
+      return this.peer.tree;
+    },
+    get sessions(): SessionTable {
+      return this.peer.sessions;
+    },
+    get ensemble(): EnsembleOptions {
+      return must(this.peer.member, "a learner is a member");
+    },
+    get tickMs(): number {
+      return this.peer.tickMs;
+    },
+    packetBytesMax,
+    store: (command: DiskCommand, then: () => void) => this.#disk.push(this.ledger, command, then),
+    storeEpochs: (accepted: number, current: number, then: () => void) =>
+      this.storeEpochs(accepted, current, then),
+    clearing: () => this.#clearMemory(),
+    replaced: (zxid: Zxid) => {
+      if (this.tree.findText("/zookeeper") === 0) this.tree.makeReserved();
+      this.tree.endLoad();
+      this.applier.zxid = zxid;
+      this.quotas.rebuild();
+      this.#overlay.drop();
+      this.ledger.reset(zxid);
+      this.#tellConfig();
+      this.#isProvisional = true;
+    },
+    followed: (epoch: number, committed: Zxid) => this.#followed(epoch, committed),
+    commit: (zxid: Zxid) => {
+      this.commitsReceived++;
+      this.#commitUpTo(zxid);
+    },
+    synced: () => {
+      const sync = this.#syncs.shift();
+      if (sync !== undefined) this.clients.released(sync.connection, sync.waiting);
+    },
+    revalidated: (hi: number, lo: number, valid: boolean) => this.#revalidated(hi, lo, valid),
+    touched: (tell: (hi: number, lo: number, timeoutMs: number) => void) => {
+      for (const session of this.#touched) tell(session.hi, session.lo, session.timeoutMs);
+      this.#touched.clear();
+    },
+    lost: (reason: string) => this.#leave(reason),
+    cannotCut: (isCommitted: boolean) => {
+      // Only what was never known to be committed may go, and all at once: the leader then sends a snapshot.
+      if (!isCommitted || this.#isProvisional) this.#fromNothing = true;
+    },
+  };
+
+  #followed(epoch: number, committed: Zxid): void {
+    const learner = must(this.learner, "who follows is a learner");
+    const before = this.applier.digestMismatches;
+    const snapped = learner.syncKind === "snap";
+    this.#commitUpTo(committed);
+    if (snapped) this.applier.forgiveDigests(before);
+    this.#tellDigests(before, "the txns that the leader sent");
+    this.#isProvisional = this.#fromNothing = false;
+    this.syncKindLast = learner.syncKind;
+    must(this.election, "a learner was elected for").followed(epoch);
+    this.#nowServing(must(this.member, "a learner is a member").observer ? "observing" : "following");
+  }
+
+  #revalidated(hi: number, lo: number, valid: boolean): void {
+    const at = this.#returning.findIndex(({ id }) => id === sessionIdOf(hi, lo));
+    const [returning] = at < 0 ? [] : this.#returning.splice(at, 1);
+    if (returning === undefined) return;
+    const { connection, id, timeoutMs } = returning;
+    if (connection.state !== ConnectionState.Opening) return;
+    const session = this.sessions.find(hi, lo);
+    if (!valid || session === undefined) return this.clients.refuseSession(connection, id);
+    this.clients.takeOver(connection, session, timeoutMs);
+  }
+
+  // ---------------------------------------------------------------------------------------- road
+
+  write(
+    op: number,
+    connection: Connection,
+    session: Session,
+    xid: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    if (this.learner === null) {
+      const moved = this.leader !== null && op !== OpCode.CloseSession && !this.#owns(session, 0);
+      const refusal = moved ? ErrorCode.SessionMoved : ErrorCode.Ok;
+      this.#propose(
+        op,
         connection,
-        "auth_failed",
-        `Closed: authentication with scheme ${JSON.stringify(scheme?.slice(0, 100) ?? null)} failed`,
+        session,
+        xid,
+        bytes,
+        start,
+        end,
+        connection.identities,
+        undefined,
+        refusal,
       );
+      return;
     }
-    const fresh = added.filter((one) =>
-      !connection.identities.some((known) => known.scheme === one.scheme && known.id === one.id)
+    this.forwarded++;
+    this.#table.pushWrite(connection);
+    connection.pushForwarded(xid);
+    this.learner.request(session.hi, session.lo, xid, op, bytes, start, end, connection.identities);
+    if (op === OpCode.Create) connection.plainCreates.add(xid);
+  }
+
+  createSession(connection: Connection, timeoutMs: number): void {
+    let id = this.#sessionNext;
+    // A clock that was set back may offer the id of a session that lives.
+    while (this.sessions.get(id) !== undefined) id = (id + 1n) as SessionId;
+    this.#sessionNext = (id + 1n) as SessionId;
+    connection.sessionOffered = id;
+    const body = this.#body;
+    body.clear();
+    body.i32(timeoutMs);
+    if (this.learner === null) {
+      this.#owners.set(id, 0);
+      this.#propose(OpCode.CreateSession, connection, null, 0, body.bytes, 0, body.length, [], id);
+      return;
+    }
+    this.forwarded++;
+    this.#offered.set(id, connection);
+    const hi = Number(BigInt.asIntN(32, id >> 32n));
+    const lo = Number(BigInt.asIntN(32, id));
+    this.learner.request(hi, lo, 0, OpCode.CreateSession, body.bytes, 0, body.length, null);
+  }
+
+  reattach(connection: Connection, id: SessionId, timeoutMs: number): void {
+    const session = this.sessions.get(id);
+    if (this.learner !== null) {
+      this.#returning.push({ connection, id, timeoutMs });
+      const hi = Number(BigInt.asIntN(32, id >> 32n));
+      this.learner.revalidate(hi, Number(BigInt.asIntN(32, id)), timeoutMs);
+      return;
+    }
+    if (session === undefined || session.closing) return this.clients.refuseSession(connection, id);
+    session.owner = 0;
+    this.clients.takeOver(connection, session, timeoutMs);
+  }
+
+  get syncAtOnce(): boolean {
+    return this.member === null;
+  }
+
+  sync(connection: Connection, waiting: Waiting): void {
+    const { leader, learner } = this;
+    if (leader !== null) return leader.sync(() => this.clients.released(connection, waiting));
+    const session = must(connection.session, "who asks has a session");
+    this.#syncs.push({ connection, waiting });
+    const r = new Reader(waiting.bytes, waiting.start, waiting.end);
+    const xid = r.i32();
+    r.i32();
+    must(learner, "who serves and does not lead follows").request(
+      session.hi,
+      session.lo,
+      xid,
+      OpCode.Sync,
+      waiting.bytes,
+      r.at,
+      waiting.end,
+      connection.identities,
     );
-    if (fresh.length > 0) {
-      const identities = [...fresh, ...connection.identities];
-      const bytes = identities.reduce((sum, one) => sum + one.id.length, 0);
-      if (identities.length > identitiesMax || bytes > identityBytesMax) {
-        headerFrame(connection.out, xid, 0, ErrorCode.AuthFailed);
-        return this.#refuse(
-          connection,
-          "auth_many",
-          `Closed: more than ${identitiesMax} identities or ${identityBytesMax} bytes of them on one connection`,
-        );
-      }
-      connection.identities = identities;
-    }
-    headerFrame(connection.out, xid, 0, ErrorCode.Ok);
   }
 
-  // --------------------------------------------------------------------------------------- reads
-
-  #read(connection: Connection, xidAsked: number, op: number, r: Reader, arrivedMs: number): void {
-    const { out } = connection;
-    const xid = op === OpCode.Ping ? Xid.Ping : xidAsked;
-    // Events of setWatches precede its reply, so the reply's frame begins after them.
-    if (op === OpCode.SetWatches || op === OpCode.SetWatches2) {
-      const emit: Emit = (type, bytes, start, end) => {
-        writeEvent(out, -1, type, bytes, start, end);
-        connection.packetsSent++;
-      };
-      const code = this.#reads.setWatches(r, connection, emit, op === OpCode.SetWatches2);
-      headerFrame(out, xid, this.applier.zxid, code);
-      return this.#answered(connection, 20, arrivedMs);
-    }
-    const at = beginFrame(out, xid, this.applier.zxid);
-    const code = this.#reads.answer(op, r, out, connection);
-    if (code === ErrorCode.Ok) endFrame(out, at);
-    else {
-      failFrame(out, at, code);
-      // The original ends a multiRead with a write in it by the terminator all the same.
-      if (op === OpCode.MultiRead && !r.failed) {
-        writeMultiEnd(out);
-        endFrame(out, at);
-      }
-    }
-    this.#answered(connection, out.length - at, arrivedMs);
-  }
-
-  #answered(connection: Connection, bytes: number, arrivedMs: number): void {
-    const latency = this.#monoMs - arrivedMs;
-    connection.packetsSent++;
-    connection.countReply(latency, this.#monoMs, this.applier.zxid);
-    this.counters.countResponse(bytes - 4);
-    // One answered in the turn it came in is timed when the turn ends.
-    if (latency === 0) this.#readsUntimed++;
-    else {
-      this.counters.latency.record(latency);
-      this.counters.read.record(latency);
-    }
-    this.outbox.touch(connection);
+  touch(session: Session): void {
+    if (this.learner !== null) this.#touched.add(session);
   }
 
   // -------------------------------------------------------------------------------------- writes
@@ -561,12 +1022,18 @@ export class Peer {
     bytes: Uint8Array,
     start: number,
     end: number,
+    identities: readonly Id[],
+    id: SessionId | undefined = undefined,
+    refusal: number = ErrorCode.Ok,
   ): void {
-    const ledger = this.#ledger;
+    const { ledger, leader } = this;
     const judge = this.#judge;
+    const zxid = zxidNext(leader === null ? ledger.proposed : leader.zxidLast);
+    if (counterOf(zxid) === counterMax && leader !== null) {
+      return this.#leave(`epoch ${leader.epoch} has no zxids left: a new one is needed`);
+    }
     const txn = ledger.writer;
     const at = txn.room(4 + txnHeaderBytes);
-    const zxid = zxidNext(ledger.proposed);
     judge.txn = txn;
     judge.zxid = zxid;
     judge.type = op;
@@ -574,10 +1041,10 @@ export class Peer {
     this.quotas.zxidProposed = zxid;
     judge.timeMs = this.#wallMs;
     judge.session = session;
-    judge.identities = connection?.identities ?? [];
+    judge.identities = identities;
     judge.reader.reset(bytes, start, end);
     const bodyAt = txn.length;
-    const code = prepare(op, judge, session);
+    const code = refusal !== ErrorCode.Ok ? refusal : prepare(op, judge, session);
     let { type } = judge;
     if (code !== ErrorCode.Ok) {
       type = OpCode.Error;
@@ -587,10 +1054,9 @@ export class Peer {
       txn.i32(digestVersion);
       txn.i64Halves(this.#overlay.digest.hi | 0, this.#overlay.digest.lo | 0);
     }
-    const offered = op === OpCode.CreateSession ? connection?.sessionOffered : undefined;
     const length = txn.length;
     txn.length = at + 4;
-    if (offered !== undefined) txn.i64(offered);
+    if (id !== undefined) txn.i64(id);
     else txn.i64Halves(session?.hi ?? 0, session?.lo ?? 0);
     txn.i32(xid);
     txn.i64FromNumber(zxid);
@@ -598,95 +1064,100 @@ export class Peer {
     txn.i32(type);
     txn.length = length;
     ledger.propose(zxid, at, connection?.number ?? 0, this.#monoMs);
+    this.#countProposal(length - at - 4);
+    if (leader !== null) leader.propose(txn.bytes, at + 4, length, zxid);
     if (connection === null) return;
     this.#table.pushWrite(connection);
     if (op === OpCode.Create && type === OpCode.CreateContainer) connection.plainCreates.add(zxid);
   }
 
-  /** One committed txn: applied, and answered to whoever asked here. */
+  #countProposal(bytes: number): void {
+    this.proposalBytesLast = bytes;
+    if (bytes > this.proposalBytesMax) this.proposalBytesMax = bytes;
+    if (bytes < this.proposalBytesMin || this.proposalBytesMin < 0) this.proposalBytesMin = bytes;
+  }
+
+  /** The log has more than before. */
+  #durable(): void {
+    if (this.part === "standalone") this.#commitUpTo(this.ledger.durable);
+    else if (this.leader !== null) this.leader.durable();
+    else this.learner?.durable();
+    if (this.#pausedLinks.size > 0 && this.ledger.bytesWaiting <= appendBytesPause) {
+      for (const link of this.#pausedLinks) link.paused = false;
+      this.#pausedLinks.clear();
+    }
+  }
+
+  #commitUpTo(zxid: Zxid): void {
+    this.ledger.commitUpTo(zxid, this.#commit);
+    if (this.ledger.inFlight === 0) {
+      assert(this.#overlay.size === 0, "with nothing in flight nothing is pending");
+      this.quotas.settleAll();
+    }
+    this.outbox.committed = true;
+  }
+
+  /** One committed txn: told to those who follow, applied, and answered to whoever asked here. */
   readonly #commit = (
     bytes: Uint8Array,
     start: number,
     end: number,
+    _zxid: number,
     origin: number,
     arrivedMs: number,
   ): void => {
     const { sessionHi, sessionLo, cxid, zxid, type } = txnHeaderAt(bytes, start, end);
-    const connection = origin === 0 ? null : (this.connections[origin] ?? null);
+    this.leader?.committed(bytes, start, end, zxid);
+    const connection = this.learner !== null
+      ? this.#asker(sessionHi, sessionLo, cxid, type)
+      : origin === 0
+      ? null
+      : this.#table.get(origin);
     const body = this.#body;
     body.clear();
     const code = this.applier.apply(bytes, start, end, type, zxid, connection === null ? null : body);
-    if (type === OpCode.CreateContainer && connection?.plainCreates.delete(zxid) === true) {
-      body.length = 4 + new Reader(body.bytes, 0, 4).i32();
+    if (connection !== null && connection.plainCreates.size > 0) {
+      const wasPlain = connection.plainCreates.delete(this.learner === null ? zxid : cxid);
+      if (wasPlain && type === OpCode.CreateContainer) body.length = 4 + new Reader(body.bytes, 0, 4).i32();
     }
     this.counters.commits++;
-    this.counters.append.record(this.#monoMs - arrivedMs);
-    if (connection !== null) this.#table.writeDone(connection);
+    const latency = this.#monoMs - arrivedMs;
+    this.counters.append.record(latency);
+    if (this.member !== null) this.quorumTimes.record(latency);
+    if (connection !== null && type !== OpCode.CreateSession) this.#table.writeDone(connection);
     if (type === OpCode.CreateSession) this.#sessionCreated(connection, sessionHi, sessionLo);
     else if (type === OpCode.CloseSession) {
       this.#sessionClosed(connection, sessionHi, sessionLo, zxid, cxid, arrivedMs);
-    } else if (connection !== null) this.#reply(connection, cxid, zxid, code, body, arrivedMs);
+    } else if (connection !== null) this.clients.reply(connection, cxid, zxid, code, body, arrivedMs);
     if (type !== OpCode.Error) this.applier.checkDigest(bytes, end);
   };
 
-  #reply(
-    connection: Connection,
-    cxid: number,
-    zxid: number,
-    code: number,
-    body: Writer,
-    arrivedMs: number,
-  ): void {
-    if (connection.state === ConnectionState.Closed) return;
-    const { out } = connection;
-    const at = beginFrame(out, cxid, zxid);
-    if (code === ErrorCode.Ok) {
-      if (body.length > 0) out.rawRange(body.bytes, 0, body.length);
-      endFrame(out, at);
-    } else failFrame(out, at, code);
-    const latency = this.#monoMs - arrivedMs;
-    connection.packetsSent++;
-    connection.countReply(latency, this.#monoMs, zxid);
-    this.counters.countResponse(out.length - at - 4);
-    this.counters.latency.record(latency);
-    this.counters.write.record(latency);
-    this.outbox.touch(connection);
-    this.#readsBehind(connection);
-  }
-
-  /** Reads that waited for the write just answered, up to the next write. */
-  #readsBehind(connection: Connection): void {
-    const table = this.#table;
-    for (
-      let waiting = table.shiftWaiting(connection);
-      waiting !== null;
-      waiting = table.shiftWaiting(connection)
-    ) {
-      const r = this.#reader;
-      r.reset(waiting.bytes, waiting.start, waiting.end);
-      const xid = r.i32();
-      const op = r.i32();
-      const { identities } = connection;
-      connection.identities = waiting.identities;
-      this.#read(connection, xid, op, r, waiting.arrivedMs);
-      connection.identities = identities;
-      // The shell can send nothing in between; a thousand reads of a megabyte each are too much at once.
-      if (connection.out.length > unsentBytesMax) {
-        this.#refuse(
-          connection,
-          "replies_unsent",
-          `Closed: ${connection.out.length} bytes of replies at once, after reads that waited for a write`,
-        );
-      }
+  /** On a learner: whose request is it that came back as a commit? Nobody's, if its client is elsewhere. */
+  #asker(hi: number, lo: number, cxid: number, type: number): Connection | null {
+    if (type === OpCode.CreateSession) {
+      if (this.#offered.size === 0) return null;
+      const id = sessionIdOf(hi, lo);
+      const connection = this.#offered.get(id) ?? null;
+      this.#offered.delete(id);
+      return connection;
     }
+    const session = this.sessions.find(hi, lo);
+    if (session === undefined || session.connection === 0) return null;
+    const connection = this.#table.get(session.connection);
+    return connection !== null && connection.shiftForwarded(cxid) ? connection : null;
   }
 
   #sessionCreated(connection: Connection | null, hi: number, lo: number): void {
-    const session = this.sessions.get(sessionIdOf(hi, lo));
+    const session = this.sessions.find(hi, lo);
     assert(session !== undefined, "an applied createSession made a session");
-    this.sessions.watch(session, this.#monoMs);
+    if (this.#proposes) this.sessions.watch(session, this.#monoMs);
+    if (this.#owners.size > 0) {
+      session.owner = this.#owners.get(session.id) ?? -1;
+      this.#owners.delete(session.id);
+    }
+    if (this.learner === null && connection !== null) this.#table.writeDone(connection);
     if (connection !== null && connection.state === ConnectionState.Opening) {
-      this.#attach(connection, session);
+      this.clients.takeOver(connection, session, session.timeoutMs);
     }
   }
 
@@ -699,16 +1170,17 @@ export class Peer {
     cxid: number,
     arrivedMs: number,
   ): void {
-    const session = this.sessions.get(sessionIdOf(hi, lo));
+    const session = this.sessions.find(hi, lo);
     this.#body.clear();
     this.applier.finishSessionClose(hi, lo, zxid);
+    if (session !== undefined) this.#touched.delete(session);
     if (asker !== null) {
-      this.#reply(asker, cxid, zxid, ErrorCode.Ok, this.#body, arrivedMs);
+      this.clients.reply(asker, cxid, zxid, ErrorCode.Ok, this.#body, arrivedMs);
       this.#table.close(asker);
     }
     const holder = session === undefined || session.connection === 0
       ? null
-      : this.connections[session.connection];
-    if (holder !== null && holder !== undefined) this.#table.close(holder);
+      : this.#table.get(session.connection);
+    if (holder !== null) this.#table.close(holder);
   }
 }

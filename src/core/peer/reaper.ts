@@ -33,6 +33,14 @@ export class Reaper {
     this.#lastMonoMs = bornMonoMs;
   }
 
+  /** We lead from now on: the first look comes one interval later. */
+  restart(monoMs: number): void {
+    this.#nextMonoMs = monoMs + this.#options.checkMs;
+    this.#lastMonoMs = monoMs;
+    this.#allowed = 0;
+    this.#queue = [];
+  }
+
   due(wallMs: number, monoMs: number): string[] {
     if (this.#queue.length === 0 && monoMs >= this.#nextMonoMs) {
       this.#nextMonoMs = monoMs + this.#options.checkMs;

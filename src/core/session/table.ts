@@ -7,8 +7,11 @@
  * its bucket comes and it turns out to be alive. So a renewal is one store, however many sessions.
  */
 import { must } from "../base/assert.ts";
-import { sessionHi, type SessionId, sessionLo } from "../base/zxid.ts";
+import { sessionHi, type SessionId, sessionIdOf, sessionLo } from "../base/zxid.ts";
+import type { Id } from "../wire/records.ts";
 import { passwordOf } from "./password.ts";
+
+const nobody: readonly Id[] = [];
 
 export class Session {
   readonly id: SessionId;
@@ -23,6 +26,11 @@ export class Session {
   deadlineMs = 0;
   /** The last proposal that makes an ephemeral of this session; 0 for none. */
   zxidEphemeral = 0;
+  /** On a leader, through whom its client speaks: 0 ourselves, the number of a learner's link, -1 not known. */
+  owner = -1;
+  /** On a leader, who its client is: the bytes as its learner last told them, and what they say. */
+  identitiesBytes: Uint8Array | null = null;
+  identities: readonly Id[] = nobody;
 
   constructor(id: SessionId, timeoutMs: number) {
     this.id = id;
@@ -39,6 +47,10 @@ export class Session {
 export class SessionTable {
   readonly #tickMs: number;
   readonly #byId = new Map<SessionId, Session>();
+  /** By the low 53 bits, for those who have two halves at hand and no bigint; a second one of the same bits is only above. */
+  readonly #byLow = new Map<number, Session>();
+  /** Low bits that more than one session has. */
+  readonly #aside = new Set<number>();
   readonly #buckets = new Map<number, Set<Session>>();
 
   constructor(tickMs: number) {
@@ -51,6 +63,13 @@ export class SessionTable {
 
   get(id: SessionId): Session | undefined {
     return this.#byId.get(id);
+  }
+
+  /** As `get`, without making a bigint: asked once per request of a learner and once per commit. */
+  find(hi: number, lo: number): Session | undefined {
+    const session = this.#byLow.get(lowOf(hi, lo));
+    if (session === undefined || (session.hi === hi && session.lo === lo)) return session;
+    return this.#byId.get(sessionIdOf(hi, lo));
   }
 
   all(): IterableIterator<Session> {
@@ -66,16 +85,52 @@ export class SessionTable {
     }
     const session = new Session(id, timeoutMs);
     this.#byId.set(id, session);
+    const low = lowOf(session.hi, session.lo);
+    if (this.#byLow.has(low)) this.#aside.add(low);
+    else this.#byLow.set(low, session);
     return session;
   }
 
   close(id: SessionId): void {
+    const session = this.#byId.get(id);
+    if (session === undefined) return;
     this.#byId.delete(id);
+    const low = lowOf(session.hi, session.lo);
+    if (this.#byLow.get(low) !== session) return;
+    this.#byLow.delete(low);
+    if (!this.#aside.delete(low)) return;
+    // One that had to stand aside is found quickly from now on.
+    for (const other of this.#byId.values()) {
+      if (lowOf(other.hi, other.lo) !== low) continue;
+      if (this.#byLow.has(low)) this.#aside.add(low);
+      else this.#byLow.set(low, other);
+    }
+  }
+
+  /** We decide from now on who has expired, and nobody could renew while nobody did: all get their full time. */
+  watchAll(nowMs: number): void {
+    this.#buckets.clear();
+    for (const session of this.#byId.values()) this.watch(session, nowMs);
+  }
+
+  /** Somebody else decides: whatever was proposed or known of sessions here is void. */
+  rest(): void {
+    this.#buckets.clear();
+    for (const session of this.#byId.values()) {
+      session.closing = false;
+      session.connection = 0;
+      session.zxidEphemeral = 0;
+      session.owner = -1;
+      session.identitiesBytes = null;
+      session.identities = nobody;
+    }
   }
 
   /** Nobody is alive any more, as when the table was new. */
   clear(): void {
     this.#byId.clear();
+    this.#byLow.clear();
+    this.#aside.clear();
     this.#buckets.clear();
   }
 
@@ -111,4 +166,8 @@ export class SessionTable {
     }
     return dead;
   }
+}
+
+function lowOf(hi: number, lo: number): number {
+  return (hi & 0x1f_ffff) * 0x1_0000_0000 + (lo >>> 0);
 }

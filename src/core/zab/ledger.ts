@@ -1,15 +1,25 @@
 /**
- * Ledger: the txns that are proposed and not yet committed, in zxid order.
+ * Ledger: the txns that are proposed and not yet committed, in zxid order, and behind them the last
+ * committed ones, for learners that were away.
  *
  * Proposals are written straight into the batch that the next append will take (`repeated i32
- * length, txn`); while one batch is on its way to the disk the next one fills. A txn is never looked
- * into here: the ledger orders bytes. An ensemble of one commits what is durable.
+ * length, txn`); while one batch is on its way to the disk the next one fills. A batch keeps its
+ * bytes until all of it is committed and durable, and then becomes history until that is too large;
+ * so a txn's bytes are written once. A txn is never looked into here: the ledger orders bytes.
  *
- * Invariant: committed <= durable <= proposed, and each only grows.
+ * ```
+ *  floor        committed        durable        proposed
+ *    │  history     │   in flight: logged  │  being logged │
+ *    └──────────────┴──────────────────────┴───────────────┘   a quorum without us may commit
+ *                                                              before we are durable
+ * ```
+ *
+ * Invariant: floor <= committed <= proposed and durable <= proposed; each only grows, but for
+ * `truncate` and `reset`.
  */
 import { assert, must } from "../base/assert.ts";
 import type { Zxid } from "../base/zxid.ts";
-import { zxidZero } from "../base/zxid.ts";
+import { zxidHex, zxidZero } from "../base/zxid.ts";
 import { Writer } from "../wire/writer.ts";
 
 /** A batch as the shell appends it. */
@@ -26,36 +36,63 @@ interface Batch {
   first: Zxid;
   last: Zxid;
   txns: number;
+  /** The first txn of it that is not committed. */
+  at: number;
 }
 
-/** Told each committed txn, in order: `bytes[start, end)`, who asked for it and when. */
+/** Told each txn, in order: `bytes[start, end)`, its zxid, who asked for it here and when. */
 export type CommitVisitor = (
   bytes: Uint8Array,
   start: number,
   end: number,
+  zxid: number,
   origin: number,
   arrivedMs: number,
 ) => void;
 
+export type TxnReader = (bytes: Uint8Array, start: number, end: number, zxid: number) => void;
+
 /** A batch buffer above this is let go after use. */
 const batchBytesKept = 1 << 20;
+/** What a batch in the history costs beside its bytes, about. */
+const batchOverheadBytes = 160;
+
+function i32At(b: Uint8Array, at: number): number {
+  return ((b[at] as number) << 24) | ((b[at + 1] as number) << 16) | ((b[at + 2] as number) << 8) |
+    (b[at + 3] as number);
+}
+
+/** The zxid of the txn whose length word is at `at`. */
+function zxidAt(b: Uint8Array, at: number): number {
+  return i32At(b, at + 16) * 0x1_0000_0000 + (i32At(b, at + 20) >>> 0);
+}
 
 export class Ledger {
   proposed: Zxid;
   durable: Zxid;
   committed: Zxid;
-  #filling: Batch = { writer: new Writer(4096), first: zxidZero, last: zxidZero, txns: 0 };
+  /** Everything behind this zxid is here. */
+  floor: Zxid;
+  readonly #historyBytesMax: number;
+  #historyBytes = 0;
+  #filling: Batch = { writer: new Writer(4096), first: zxidZero, last: zxidZero, txns: 0, at: 0 };
   #spare: Writer | null = null;
-  /** Appended or being appended, not yet committed; oldest first. */
-  readonly #batches: Batch[] = [];
+  /** Taken by the disk, oldest first: `[0, #open)` is history, the rest is not all committed. */
+  #batches: Batch[] = [];
+  #open = 0;
   /** Per txn in flight: the connection that asked (0 for none) and the time; parallel rings. */
   #origins = new Int32Array(1024);
   #arrivals = new Float64Array(1024);
   #ringHead = 0;
   #ringCount = 0;
 
-  constructor(zxid: Zxid) {
-    this.proposed = this.durable = this.committed = zxid;
+  constructor(zxid: Zxid, historyBytesMax = 0) {
+    this.proposed =
+      this.durable =
+      this.committed =
+      this.floor =
+        zxid;
+    this.#historyBytesMax = historyBytesMax;
   }
 
   /** Txns proposed and not committed. */
@@ -66,6 +103,15 @@ export class Ledger {
   /** Bytes that wait for the next append. */
   get bytesWaiting(): number {
     return this.#filling.writer.length;
+  }
+
+  get hasFilling(): boolean {
+    return this.#filling.txns > 0;
+  }
+
+  /** When the oldest txn in flight arrived here; Infinity when there is none. */
+  get oldestArrivedMs(): number {
+    return this.#ringCount === 0 ? Infinity : this.#arrivals[this.#ringHead] as number;
   }
 
   /** Where the next txn is written: its length first, patched by `propose`. */
@@ -88,6 +134,30 @@ export class Ledger {
     this.#arrivals[slot] = arrivedMs;
   }
 
+  /** A txn that somebody else made. */
+  accept(bytes: Uint8Array, start: number, end: number, zxid: Zxid, arrivedMs: number): void {
+    const { writer } = this.#filling;
+    const at = writer.room(4);
+    writer.rawRange(bytes, start, end);
+    this.propose(zxid, at, 0, arrivedMs);
+  }
+
+  /** What was accepted since birth came from the disk: it is durable, but not known to be committed. */
+  loaded(): void {
+    const batch = this.#filling;
+    if (batch.txns > 0) {
+      this.#batches.push(batch);
+      this.#filling = this.#blank();
+    }
+    this.durable = this.proposed;
+  }
+
+  #blank(): Batch {
+    const writer = this.#spare ?? new Writer(4096);
+    this.#spare = null;
+    return { writer, first: zxidZero, last: zxidZero, txns: 0, at: 0 };
+  }
+
   #growRing(): void {
     const size = this.#origins.length;
     const origins = new Int32Array(size * 2);
@@ -107,41 +177,191 @@ export class Ledger {
     const batch = this.#filling;
     if (batch.txns === 0) return null;
     this.#batches.push(batch);
-    this.#filling = { writer: this.#spare ?? new Writer(4096), first: zxidZero, last: zxidZero, txns: 0 };
-    this.#spare = null;
-    return { bytes: batch.writer.copy(), first: batch.first, last: batch.last, txns: batch.txns };
+    this.#filling = this.#blank();
+    const { first, last, txns } = batch;
+    const bytes = batch.writer.copy();
+    this.#settle();
+    return { bytes, first, last, txns };
   }
 
-  /** The log holds everything up to `last`; alone in the ensemble, that commits it. */
-  durableUpTo(last: Zxid, visit: CommitVisitor): void {
+  /** The log holds everything up to `last`. */
+  durableUpTo(last: Zxid): void {
     assert(
       last >= this.durable && last <= this.proposed,
-      `durable ${last} is between ${this.durable} and ${this.proposed}`,
+      `durable ${zxidHex(last)} is between ${zxidHex(this.durable)} and ${zxidHex(this.proposed)}`,
     );
     this.durable = last;
-    while (this.#batches.length > 0 && must(this.#batches[0], "not empty").last <= last) {
-      this.#commit(must(this.#batches.shift(), "not empty"), visit);
-    }
-    assert(this.committed === last, "batches become durable as a whole");
+    this.#settle();
   }
 
-  #commit(batch: Batch, visit: CommitVisitor): void {
-    const { bytes, length } = batch.writer;
-    let at = 0;
-    while (at < length) {
-      const size = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) |
-        ((bytes[at + 2] as number) << 8) |
-        (bytes[at + 3] as number);
+  /** Commits in order up to `zxid`, which was proposed. */
+  commitUpTo(zxid: Zxid, visit: CommitVisitor): void {
+    assert(zxid <= this.proposed, `only what was proposed commits: ${zxidHex(zxid)}`);
+    while (this.committed < zxid) {
+      const batch = this.#batches[this.#open] ?? this.#filling;
+      // What is told of a commit may propose, and the filling batch then moves: so it is asked anew.
+      const { bytes } = batch.writer;
+      const at = batch.at;
+      assert(at < batch.writer.length, "what is not committed is there");
+      const end = at + 4 + i32At(bytes, at);
+      const next = zxidAt(bytes, at) as Zxid;
+      assert(next > this.committed && next <= zxid, "txns commit in order");
+      batch.at = end;
+      this.committed = next;
       const slot = this.#ringHead;
       this.#ringHead = (slot + 1) & (this.#origins.length - 1);
       this.#ringCount--;
-      visit(bytes, at + 4, at + 4 + size, this.#origins[slot] as number, this.#arrivals[slot] as number);
-      at += 4 + size;
+      visit(bytes, at + 4, end, next, this.#origins[slot] as number, this.#arrivals[slot] as number);
+      if (batch !== this.#filling && batch.at === batch.writer.length) this.#open++;
     }
-    this.committed = batch.last;
-    if (bytes.length <= batchBytesKept) {
-      batch.writer.clear();
-      this.#spare = batch.writer;
+    this.#settle();
+  }
+
+  /** Batches that are committed and durable become history; what is too old of it goes. */
+  #settle(): void {
+    // A batch that was committed whole while it still filled is not counted yet.
+    while (this.#open < this.#batches.length) {
+      const batch = must(this.#batches[this.#open], "an open batch");
+      if (batch.at < batch.writer.length) break;
+      this.#open++;
     }
+    let gone = 0;
+    for (; gone < this.#open; gone++) {
+      const batch = must(this.#batches[gone], "a batch of the history");
+      if (batch.last > this.durable) break;
+      if (this.#historyBytesMax > 0) break;
+      this.#recycle(batch.writer);
+      this.floor = batch.last;
+    }
+    if (gone > 0) {
+      this.#batches.splice(0, gone);
+      this.#open -= gone;
+    }
+    if (this.#historyBytesMax > 0) this.#settleHistory();
+  }
+
+  /** How many of `#batches` are counted in `#historyBytes`. */
+  #counted = 0;
+
+  #settleHistory(): void {
+    for (; this.#counted < this.#open; this.#counted++) {
+      const batch = must(this.#batches[this.#counted], "a batch of the history");
+      if (batch.last > this.durable) break;
+      const { writer } = batch;
+      // A txn alone in a buffer for a hundred: the buffer is worth more than the copy.
+      if (writer.length * 2 < writer.bytes.length) {
+        const exact = new Writer();
+        exact.bytes = writer.copy();
+        exact.length = writer.length;
+        batch.writer = exact;
+        batch.at = exact.length;
+        this.#recycle(writer);
+      }
+      this.#historyBytes += batch.writer.bytes.length + batchOverheadBytes;
+    }
+    let gone = 0;
+    while (gone < this.#counted && this.#historyBytes > this.#historyBytesMax) {
+      const batch = must(this.#batches[gone], "a batch of the history");
+      this.#historyBytes -= batch.writer.bytes.length + batchOverheadBytes;
+      this.floor = batch.last;
+      this.#recycle(batch.writer);
+      gone++;
+    }
+    // Many small batches: taken out together, or each would move all the others.
+    if (gone === 0) return;
+    this.#batches.splice(0, gone);
+    this.#open -= gone;
+    this.#counted -= gone;
+  }
+
+  #recycle(writer: Writer): void {
+    if (writer.bytes.length > batchBytesKept || writer.bytes.length < 4096) return;
+    if (this.#spare !== null && this.#spare.bytes.length >= writer.bytes.length) return;
+    writer.clear();
+    this.#spare = writer;
+  }
+
+  /** Tells the txns behind `after`, up to and with `upTo`. `after` must not lie below the floor. */
+  read(after: number, upTo: number, visit: TxnReader): void {
+    assert(after >= this.floor, "what is read is here");
+    // Batches are in order: the first that may hold what is wanted.
+    let low = 0;
+    let high = this.#batches.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (must(this.#batches[middle], "in range").last <= after) low = middle + 1;
+      else high = middle;
+    }
+    for (let i = low; i <= this.#batches.length; i++) {
+      const { writer } = this.#batches[i] ?? this.#filling;
+      for (let at = 0; at < writer.length;) {
+        const end = at + 4 + i32At(writer.bytes, at);
+        const zxid = zxidAt(writer.bytes, at);
+        if (zxid > upTo) return;
+        if (zxid > after) visit(writer.bytes, at + 4, end, zxid);
+        at = end;
+      }
+    }
+  }
+
+  /** Is this a place in what is here: the floor itself or one of the txns? */
+  has(zxid: number): boolean {
+    if (zxid === this.floor) return true;
+    if (zxid < this.floor || zxid > this.proposed) return false;
+    let found = false;
+    this.read(zxid - 1 < this.floor ? this.floor : zxid - 1, zxid, (_bytes, _start, _end, one) => {
+      found ||= one === zxid;
+    });
+    return found;
+  }
+
+  /** Forgets every txn behind `after`; all is on the disk already. */
+  truncate(after: Zxid): void {
+    assert(!this.hasFilling, "what is truncated was appended");
+    assert(after >= this.committed, `${zxidHex(after)} is not below what is committed`);
+    for (let i = this.#batches.length - 1; i >= 0; i--) {
+      const batch = must(this.#batches[i], "in range");
+      if (batch.last <= after) break;
+      if (batch.first > after) {
+        this.#batches.pop();
+        continue;
+      }
+      const { writer } = batch;
+      let txns = 0;
+      let at = 0;
+      while (at < writer.length && zxidAt(writer.bytes, at) <= after) {
+        batch.last = zxidAt(writer.bytes, at) as Zxid;
+        at += 4 + i32At(writer.bytes, at);
+        txns++;
+      }
+      writer.length = at;
+      batch.txns = txns;
+    }
+    this.#open = Math.min(this.#open, this.#batches.length);
+    this.#counted = Math.min(this.#counted, this.#open);
+    let left = 0;
+    this.read(this.committed, after, () => left++);
+    this.#ringCount = left;
+    this.proposed = after;
+    this.durable = this.proposed;
+    this.#settle();
+  }
+
+  /** Who asked is gone: what is in flight has no origin any more. */
+  orphan(): void {
+    this.#origins.fill(0);
+  }
+
+  /** A snapshot took the place of all that was here. */
+  reset(zxid: Zxid): void {
+    this.proposed =
+      this.durable =
+      this.committed =
+      this.floor =
+        zxid;
+    this.#batches = [];
+    this.#open = this.#counted = this.#historyBytes = 0;
+    this.#filling = this.#blank();
+    this.#ringHead = this.#ringCount = 0;
   }
 }

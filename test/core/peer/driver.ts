@@ -132,7 +132,7 @@ export class Driver {
   constructor(options: DriverOptions = {}, load?: (loader: Loader, peer: Peer) => Zxid) {
     this.peer = new Peer(peerOptions(options));
     const zxid = load === undefined ? (0 as Zxid) : load(this.peer.loader(), this.peer);
-    this.peer.begin(zxid, this.monoMs);
+    this.peer.begin({ zxidLast: zxid }, this.monoMs);
   }
 
   open(address = "10.0.0.1"): DriverLine {
@@ -176,7 +176,9 @@ export class Driver {
   /** Gives the next batch to the disk, unless it is busy. */
   append(): boolean {
     if (this.#appending !== null) return false;
-    this.#appending = this.peer.takeAppend();
+    const command = this.peer.takeDisk();
+    if (command !== null && command.kind !== "append") throw new Error(`A peer alone asked for ${command.kind}`);
+    this.#appending = command;
     return this.#appending !== null;
   }
 

@@ -329,7 +329,7 @@ test("a peer answers as one that does one thing after another", () => {
       assert.equal(again.tree.dataBytes, peer.tree.dataBytes);
       assert.equal(again.tree.liveCount, peer.tree.liveCount);
       assert.equal(again.sessions.size, peer.sessions.size);
-      again.begin(peer.zxid, 0);
+      again.begin({ zxidLast: peer.zxid }, 0);
       assert.equal(again.inFlight, 0);
       assert.equal(again.zxid, peer.zxid as Zxid);
     }),

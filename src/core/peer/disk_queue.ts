@@ -1,0 +1,63 @@
+/**
+ * Disk queue: what the core wants of its disk, in order, one at a time.
+ *
+ * Proposals need no place in the queue: while nothing else waits, each turn takes the batch that has
+ * formed. Any other command first closes that batch and goes behind it, so what was accepted before a
+ * promise is on the disk before the promise.
+ */
+import { assert } from "../base/assert.ts";
+import type { Zxid } from "../base/zxid.ts";
+import type { DiskCommand } from "../zab/disk.ts";
+import type { Ledger } from "../zab/ledger.ts";
+
+interface Waiting {
+  readonly command: DiskCommand;
+  readonly then: (() => void) | null;
+}
+
+export class DiskQueue {
+  readonly #waiting: Waiting[] = [];
+  #underWay: Waiting | null = null;
+
+  /** Nothing is under way or waiting; the ledger may have a batch that nobody took. */
+  get idle(): boolean {
+    return this.#underWay === null && this.#waiting.length === 0;
+  }
+
+  push(ledger: Ledger, command: DiskCommand, then: () => void): void {
+    this.#seal(ledger);
+    this.#waiting.push({ command, then });
+  }
+
+  #seal(ledger: Ledger): void {
+    const batch = ledger.takeAppend();
+    if (batch !== null) {
+      this.#waiting.push({ command: { kind: "append", ...batch, committed: ledger.committed }, then: null });
+    }
+  }
+
+  /** The next command, or null: there is none, or one is under way. */
+  take(ledger: Ledger): DiskCommand | null {
+    if (this.#underWay !== null) return null;
+    if (this.#waiting.length === 0) this.#seal(ledger);
+    this.#underWay = this.#waiting.shift() ?? null;
+    return this.#underWay?.command ?? null;
+  }
+
+  /** What was taken last is done. */
+  done(isAppend: boolean): void {
+    const underWay = this.#underWay;
+    assert(underWay !== null, "only what was taken can be done");
+    assert(
+      (underWay.command.kind === "append") === isAppend,
+      "`durable` is for appends, `stored` for the rest",
+    );
+    this.#underWay = null;
+    underWay.then?.();
+  }
+
+  /** What an append that is under way will make durable; for the shell's books. */
+  get appendingLast(): Zxid | null {
+    return this.#underWay?.command.kind === "append" ? this.#underWay.command.last : null;
+  }
+}

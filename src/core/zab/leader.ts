@@ -1,0 +1,816 @@
+/**
+ * Leader: from being elected to being followed. quorum-protocol 4.1 to 4.6, 5.3, 5.5, 5.7.
+ *
+ * ```
+ *  discovery ──a quorum told its epoch──► promise (durable) ──a quorum answered──► synchronization
+ *      ──a quorum has the history, our epoch is durable──► broadcast ──quorum lost──► step down
+ * ```
+ *
+ * The leader orders bytes and counts who has them. What the bytes mean, who asked and who is told is
+ * the host's business.
+ *
+ * Always true: no epoch is told before it is durable here; nothing commits before a quorum has it
+ * durable; each learner sees each txn once, in order, and the commit of a txn behind the txn.
+ */
+import { assert } from "../base/assert.ts";
+import { quorumLinksMax, quorumUnsentBytesMax } from "../base/limits.ts";
+import { epochOf, type Zxid, zxidHex, zxidOf } from "../base/zxid.ts";
+import type { EnsembleOptions } from "./ensemble.ts";
+import type { LogChunk } from "./disk.ts";
+import type { Link, LinkOutbox } from "./link.ts";
+
+import { SnapshotWriter } from "../tree/snapshot_writer.ts";
+import type { SessionTable } from "../session/table.ts";
+import type { Tree } from "../tree/tree.ts";
+import {
+  beginPacket,
+  endPacket,
+  Packet,
+  packetEnd,
+  packetName,
+  PacketType,
+  quorumProtocolVersion,
+  readLearnerInfo,
+  writeDataPacket,
+  writePacket,
+} from "../wire/packets.ts";
+import type { Ledger } from "./ledger.ts";
+import { LearnerLink, type SyncKind } from "./learner_link.ts";
+import { ReadRounds } from "./read_rounds.ts";
+import { planSync } from "./sync_plan.ts";
+
+/** What a leader needs of the peer around it. */
+export interface LeaderHost {
+  readonly outbox: LinkOutbox;
+  readonly ledger: Ledger;
+  readonly tree: Tree;
+  readonly sessions: SessionTable;
+  readonly ensemble: EnsembleOptions;
+  readonly tickMs: number;
+  readonly packetBytesMax: number;
+  storeEpochs(accepted: number, current: number, then: () => void): void;
+  readLog(after: Zxid, upTo: Zxid, then: (chunk: LogChunk) => void): number;
+  /** A quorum has all of our history: it is committed, and clients may come. */
+  established(epoch: number): void;
+  /** A quorum has everything up to here. */
+  commit(zxid: Zxid): void;
+  /** A learner's client wants something. The packet is REQUEST and its data holds at least its head. */
+  request(learner: LearnerLink, packet: Packet): void;
+  /** A learner's client was heard. */
+  touched(hi: number, lo: number, timeoutMs: number): void;
+  /** Is the session alive? If so the learner owns it from now on. */
+  revalidate(learner: LearnerLink, hi: number, lo: number): boolean;
+  /** A learner is gone. */
+  parted(learner: LearnerLink): void;
+  stepDown(reason: string): void;
+}
+
+/** Part of a snapshot that is made at once; the next when it has left. */
+const snapshotStepBytes = 256 << 10;
+/** A tree up to about this size is sent in one piece: nothing changes while it is written. */
+const snapshotWholeBytes = 4 << 20;
+
+export type LeaderPhase = "discovery" | "promise" | "acknowledge" | "synchronization" | "broadcast";
+
+export class Leader {
+  readonly learners = new Map<number, LearnerLink>();
+  /** The epoch that will be ours; decided once a quorum has told what it accepted. */
+  epoch: number;
+  phase: LeaderPhase = "discovery";
+  readonly #host: LeaderHost;
+  readonly #sid: number;
+  readonly #epochBefore: number;
+  readonly #connecting = new Set<number>();
+  readonly #electing = new Set<number>();
+  /** All of the history that a quorum has to have before we may lead. */
+  readonly #historyLast: Zxid;
+  readonly #packet = new Packet();
+  readonly #acked = new Map<number, number>();
+  readonly #rounds: ReadRounds;
+  #epochDurable = false;
+  #deadlineMs: number;
+  #nowMs: number;
+  #pingAtMs: number;
+  #tickHalf = false;
+  #snapSyncs = 0;
+  #diffSyncs = 0;
+  #ended = false;
+  /** Since start. */
+  refused = 0;
+  snaps = 0;
+  diffs = 0;
+  packetsReceived = 0;
+  establishedMs = 0;
+
+  /** `epochCurrent` and the ledger's end are the history that we were elected for. */
+  constructor(host: LeaderHost, epochAccepted: number, epochCurrent: number, monoMs: number) {
+    this.#host = host;
+    this.#sid = host.ensemble.sid;
+    this.#epochBefore = epochCurrent;
+    this.epoch = epochAccepted + 1;
+    this.#historyLast = host.ledger.proposed;
+    assert(host.ledger.durable === host.ledger.proposed, "who leads has its history on the disk");
+    this.#nowMs = monoMs;
+    this.#deadlineMs = monoMs + this.#initMs;
+    this.#pingAtMs = monoMs;
+    this.#rounds = new ReadRounds(host.ensemble.quorum, this.#sid, () => this.#pingActive());
+    this.#connecting.add(this.#sid);
+  }
+
+  /** Once the host knows its leader: alone in the ensemble we are a quorum already. */
+  begin(): void {
+    this.#decideEpoch();
+  }
+
+  get #initMs(): number {
+    return this.#host.ensemble.initLimit * this.#host.tickMs;
+  }
+
+  get #syncMs(): number {
+    return this.#host.ensemble.syncLimit * this.#host.tickMs;
+  }
+
+  get zxidFirst(): Zxid {
+    return zxidOf(this.epoch, 0);
+  }
+
+  /** The last zxid given out in this epoch; `epoch << 32` before the first. */
+  get zxidLast(): Zxid {
+    return Math.max(this.#host.ledger.proposed, this.zxidFirst) as Zxid;
+  }
+
+  get pendingSyncs(): number {
+    return this.#rounds.size;
+  }
+
+  // --------------------------------------------------------------------------------------- links
+
+  accept(link: Link, monoMs: number): void {
+    this.#nowMs = monoMs;
+    if (this.learners.size >= quorumLinksMax) {
+      this.refused++;
+      this.#host.outbox.note(
+        "warn",
+        "learner_many",
+        `Closed ${link.remote}: ${quorumLinksMax} learners are there`,
+        {
+          remote: link.remote,
+        },
+      );
+      return this.#hangUp(link);
+    }
+    this.learners.set(link.number, new LearnerLink(link, monoMs));
+  }
+
+  #hangUp(link: Link): void {
+    if (link.closed) return;
+    link.closed = true;
+    this.#host.outbox.linksClosing.push(link);
+  }
+
+  /** A learner is to go, and the operator is told why. */
+  #drop(learner: LearnerLink, event: string, reason: string): void {
+    if (!this.learners.has(learner.link.number)) return;
+    this.refused++;
+    this.#host.outbox.note("warn", event, `Closed the link of ${learner.name}: ${reason}`, {
+      sid: learner.sid,
+      remote: learner.link.remote,
+    });
+    this.#hangUp(learner.link);
+    this.#part(learner);
+  }
+
+  closed(number: number, monoMs: number): void {
+    this.#nowMs = monoMs;
+    const learner = this.learners.get(number);
+    if (learner === undefined) return;
+    learner.link.closed = true;
+    if (learner.phase !== "info") {
+      this.#host.outbox.note("info", "learner_gone", `The link of ${learner.name} closed`, {
+        sid: learner.sid,
+        remote: learner.link.remote,
+      });
+    }
+    this.#part(learner);
+  }
+
+  #part(learner: LearnerLink): void {
+    this.learners.delete(learner.link.number);
+    learner.walk?.close();
+    learner.walk = null;
+    this.#release(learner);
+    learner.live = false;
+    learner.partial = null;
+    // Another link of the same member may be there already.
+    if (learner.voting && ![...this.learners.values()].some((one) => one.voting && one.sid === learner.sid)) {
+      this.#acked.delete(learner.sid);
+    }
+    this.#host.parted(learner);
+  }
+
+  bytes(number: number, bytes: Uint8Array, start: number, end: number, monoMs: number): void {
+    this.#nowMs = monoMs;
+    const learner = this.learners.get(number);
+    if (learner === undefined) return;
+    learner.heardMs = monoMs;
+    let b = bytes;
+    let at = start;
+    let to = end;
+    if (learner.partial !== null) {
+      const { partial } = learner;
+      b = new Uint8Array(partial.length + end - start);
+      b.set(partial);
+      b.set(bytes.subarray(start, end), partial.length);
+      at = 0;
+      to = b.length;
+      learner.partial = null;
+    }
+    const ackedBefore = learner.acked;
+    const { packetBytesMax } = this.#host;
+    while (at < to) {
+      const next = packetEnd(b, at, to, packetBytesMax);
+      if (next === 0) break;
+      if (next < 0) {
+        return this.#drop(
+          learner,
+          "packet_damaged",
+          `a packet is longer than ${packetBytesMax} bytes, or none at all`,
+        );
+      }
+      this.#packet.at(b, at, next);
+      this.packetsReceived++;
+      this.#hear(learner, this.#packet);
+      if (this.#ended || learner.link.closed) return;
+      at = next;
+    }
+    if (at < to) learner.partial = b.slice(at, to);
+    if (learner.acked !== ackedBefore) this.#advance();
+  }
+
+  #hear(learner: LearnerLink, packet: Packet): void {
+    switch (learner.phase) {
+      case "info":
+        return this.#hearInfo(learner, packet);
+      case "ackEpoch":
+        return this.#hearAckEpoch(learner, packet);
+      case "newLeader":
+        return this.#hearNewLeaderAck(learner, packet);
+      case "active":
+        return this.#hearActive(learner, packet);
+      case "epoch":
+      case "waiting":
+      case "sync":
+        return this.#drop(learner, "packet_early", `${packetName(packet.type)} before its turn`);
+    }
+  }
+
+  // ----------------------------------------------------------------------------------- discovery
+
+  #hearInfo(learner: LearnerLink, packet: Packet): void {
+    if (packet.type !== PacketType.FollowerInfo && packet.type !== PacketType.ObserverInfo) {
+      return this.#drop(learner, "packet_first", `the first packet is ${packetName(packet.type)}`);
+    }
+    const info = readLearnerInfo(packet);
+    if (info === null || info.protocolVersion < quorumProtocolVersion) {
+      return this.#drop(
+        learner,
+        "learner_old",
+        "its first packet names no server, or a protocol from before 3.4",
+      );
+    }
+    const { ensemble } = this.#host;
+    learner.sid = info.sid;
+    learner.observer = packet.type === PacketType.ObserverInfo;
+    if (info.sid === this.#sid) {
+      return this.#drop(
+        learner,
+        "sid_twice",
+        `it says to be server ${info.sid}, which is this server: look at its myid`,
+      );
+    }
+    learner.voting = !learner.observer && ensemble.quorum.isVoter(info.sid);
+    learner.epochAccepted = epochOf(packet.zxid as Zxid);
+    if (!(learner.epochAccepted >= 0 && learner.epochAccepted < 0x1f_ffff)) {
+      return this.#drop(learner, "epoch_absurd", `it has accepted epoch ${learner.epochAccepted}`);
+    }
+    for (const other of [...this.learners.values()]) {
+      if (other === learner || other.sid !== learner.sid || other.phase === "info") continue;
+      this.#drop(other, "sid_twice", `server ${learner.sid} came again from ${learner.link.remote}`);
+    }
+    if (!ensemble.members.includes(info.sid)) {
+      this.#host.outbox.note(
+        "info",
+        "learner_stranger",
+        `${learner.name} is not in our configuration: it is served, and not counted`,
+        {
+          sid: info.sid,
+          remote: learner.link.remote,
+        },
+      );
+    }
+    learner.phase = "epoch";
+    if (this.phase === "discovery") {
+      if (learner.epochAccepted >= this.epoch) this.epoch = learner.epochAccepted + 1;
+      if (learner.voting) this.#connecting.add(learner.sid);
+      this.#decideEpoch();
+    } else if (this.phase !== "promise") this.#sendLeaderInfo(learner);
+  }
+
+  #decideEpoch(): void {
+    if (this.phase !== "discovery") return;
+    if (!this.#host.ensemble.quorum.isQuorum((sid) => this.#connecting.has(sid))) return;
+    this.phase = "promise";
+    this.#deadlineMs = this.#nowMs + this.#initMs;
+    this.#host.storeEpochs(this.epoch, this.#epochBefore, () => {
+      if (this.#ended) return;
+      this.phase = "acknowledge";
+      this.#electing.add(this.#sid);
+      for (const learner of this.learners.values()) {
+        if (learner.phase === "epoch") this.#sendLeaderInfo(learner);
+      }
+      this.#decideElected();
+    });
+  }
+
+  #sendLeaderInfo(learner: LearnerLink): void {
+    const { out } = learner.link;
+    const at = beginPacket(out, PacketType.LeaderInfo, this.zxidFirst);
+    out.i32(quorumProtocolVersion);
+    endPacket(out, at);
+    this.#host.outbox.touchLink(learner.link);
+    learner.phase = "ackEpoch";
+  }
+
+  #hearAckEpoch(learner: LearnerLink, packet: Packet): void {
+    if (packet.type !== PacketType.AckEpoch || packet.dataBytes < 4) {
+      return this.#drop(learner, "packet_epoch", `${packetName(packet.type)} where ACKEPOCH was due`);
+    }
+    const epochCurrent = packet.data().i32();
+    const zxid = packet.zxid;
+    learner.zxidOwn = zxid;
+    learner.phase = "waiting";
+    if (this.phase === "acknowledge" && epochCurrent !== -1) {
+      const isAhead = epochCurrent > this.#epochBefore ||
+        (epochCurrent === this.#epochBefore && zxid > this.#historyLast);
+      if (isAhead) {
+        return this.#drop(
+          learner,
+          "learner_ahead",
+          `it is ahead of us, with epoch ${epochCurrent} and zxid 0x${zxid.toString(16)}: ours are ` +
+            `${this.#epochBefore} and ${zxidHex(this.#historyLast)}`,
+        );
+      }
+      if (zxid !== -1 && learner.voting) this.#electing.add(learner.sid);
+      this.#decideElected();
+    }
+    if (this.phase === "synchronization" || this.phase === "broadcast") {
+      if (learner.phase === "waiting") this.#sync(learner);
+    }
+  }
+
+  #decideElected(): void {
+    if (this.phase !== "acknowledge") return;
+    if (!this.#host.ensemble.quorum.isQuorum((sid) => this.#electing.has(sid))) return;
+    this.phase = "synchronization";
+    this.#deadlineMs = this.#nowMs + this.#initMs;
+    this.#host.storeEpochs(this.epoch, this.epoch, () => {
+      if (this.#ended) return;
+      this.#epochDurable = true;
+      this.#acked.set(this.#sid, this.zxidFirst);
+      this.#decideEstablished();
+    });
+    for (const learner of [...this.learners.values()]) if (learner.phase === "waiting") this.#sync(learner);
+  }
+
+  // ----------------------------------------------------------------------------- synchronization
+
+  /** What a learner has to get before NEWLEADER: all that is, or is going to be, committed history. */
+  get #cut(): Zxid {
+    return this.phase === "broadcast" ? this.#host.ledger.committed : this.#historyLast;
+  }
+
+  #sync(learner: LearnerLink): void {
+    learner.phase = "sync";
+    learner.syncStartedMs = this.#nowMs;
+    const { ledger } = this.#host;
+    const plan = planSync(ledger, learner.zxidOwn, this.#cut);
+    switch (plan.kind) {
+      case "diff":
+        this.#begin(learner, "diff", PacketType.Diff, this.#cut);
+        return this.#finish(learner, learner.zxidOwn);
+      case "trunc":
+        this.#begin(learner, "trunc", PacketType.Trunc, plan.to);
+        return this.#finish(learner, plan.to);
+      case "snap":
+        return this.#snapshot(learner);
+      case "log":
+        if (!this.#throttle(learner, "diff")) return;
+        learner.read = this.#host.readLog(
+          learner.zxidOwn as Zxid,
+          this.#cut,
+          (chunk) => this.#logFirst(learner, chunk),
+        );
+        return;
+    }
+  }
+
+  #begin(learner: LearnerLink, kind: SyncKind, type: PacketType, zxid: number): void {
+    learner.syncKind = kind;
+    if (kind === "snap") this.snaps++;
+    else this.diffs++;
+    writePacket(learner.link.out, type, zxid);
+    this.#host.outbox.touchLink(learner.link);
+  }
+
+  /** Observers may be told to come again later; voters are always served. False: it was turned away. */
+  #throttle(learner: LearnerLink, kind: "snap" | "diff"): boolean {
+    this.#release(learner);
+    const { snapSyncsMax, diffSyncsMax } = this.#host.ensemble;
+    const [running, max] = kind === "snap"
+      ? [this.#snapSyncs, snapSyncsMax]
+      : [this.#diffSyncs, diffSyncsMax];
+    if (!learner.voting && running >= max) {
+      this.#drop(learner, "sync_throttled", `${running} ${kind} syncs are running, ${max} may`);
+      return false;
+    }
+    learner.throttled = kind;
+    if (kind === "snap") this.#snapSyncs++;
+    else this.#diffSyncs++;
+    return true;
+  }
+
+  #release(learner: LearnerLink): void {
+    if (learner.throttled === "snap") this.#snapSyncs--;
+    else if (learner.throttled === "diff") this.#diffSyncs--;
+    learner.throttled = null;
+  }
+
+  /** The first chunk of the log tells whether it reaches back to what the learner has. */
+  #logFirst(learner: LearnerLink, chunk: LogChunk): void {
+    if (!this.#isSyncing(learner)) return;
+    const { ensemble, tree } = this.#host;
+    const tooMuch =
+      chunk.bytesBehind > Math.max(snapshotWholeBytes, tree.dataBytes * ensemble.snapshotSizeFactor);
+    if (chunk.found !== "exact" || tooMuch) return this.#snapshot(learner);
+    this.#begin(learner, "diff", PacketType.Diff, this.#cut);
+    this.#logNext(learner, chunk, learner.zxidOwn as Zxid);
+  }
+
+  #isSyncing(learner: LearnerLink): boolean {
+    return !this.#ended && !learner.link.closed && learner.phase === "sync";
+  }
+
+  /** Sends a chunk; the next when it has left, until memory goes on where the log ends. */
+  #logNext(learner: LearnerLink, chunk: LogChunk, after: Zxid): void {
+    if (!this.#isSyncing(learner)) return;
+    if (chunk.found === "missing") {
+      // The log was cut while we read it: there is no way on but to begin again.
+      return this.#drop(learner, "log_gone", `the log no longer reaches back to ${zxidHex(after)}`);
+    }
+    const { out } = learner.link;
+    const b = chunk.bytes;
+    for (let at = 0; at < b.length;) {
+      const size = ((b[at] as number) << 24) | ((b[at + 1] as number) << 16) | ((b[at + 2] as number) << 8) |
+        (b[at + 3] as number);
+      const hi = ((b[at + 16] as number) << 24) | ((b[at + 17] as number) << 16) |
+        ((b[at + 18] as number) << 8) | (b[at + 19] as number);
+      const lo = ((b[at + 20] as number) << 24) | ((b[at + 21] as number) << 16) |
+        ((b[at + 22] as number) << 8) | (b[at + 23] as number);
+      const zxid = hi * 0x1_0000_0000 + (lo >>> 0);
+      writeDataPacket(out, PacketType.Proposal, zxid, b, at + 4, at + 4 + size);
+      writePacket(out, PacketType.Commit, zxid);
+      at += 4 + size;
+    }
+    learner.sent = Math.max(learner.sent, chunk.last);
+    this.#host.outbox.touchLink(learner.link);
+    if (chunk.last >= this.#host.ledger.floor) return this.#finish(learner, chunk.last);
+    if (chunk.bytes.length === 0) {
+      return this.#drop(learner, "log_short", `the log ends at ${zxidHex(chunk.last)}, before memory begins`);
+    }
+    learner.zxidOwn = chunk.last;
+    learner.read = 0;
+    learner.link.wantsDrain = true;
+  }
+
+  #snapshot(learner: LearnerLink): void {
+    if (!this.#throttle(learner, "snap")) return;
+    const { tree, sessions, ledger } = this.#host;
+    const zxid = ledger.committed;
+    this.#begin(learner, "snap", PacketType.Snap, zxid);
+    learner.zxidOwn = zxid;
+    const walk = new SnapshotWriter(tree, sessions, zxid);
+    learner.walk = walk;
+    // A small tree leaves at once, of one piece; of a large one what fits, and the rest as it leaves.
+    const whole = tree.dataBytes + tree.liveCount * 100 < snapshotWholeBytes;
+    this.#walkOn(learner, whole ? Infinity : snapshotStepBytes);
+  }
+
+  #walkOn(learner: LearnerLink, bytesMax: number): void {
+    const { walk } = learner;
+    if (walk === null) return;
+    const done = walk.fill(learner.link.out, bytesMax);
+    this.#host.outbox.touchLink(learner.link);
+    if (!done) {
+      learner.link.wantsDrain = true;
+      return;
+    }
+    walk.close();
+    learner.walk = null;
+    this.#goOnFrom(learner, learner.zxidOwn as Zxid);
+  }
+
+  /** What was committed meanwhile comes from memory, or where that was too long from the log. */
+  #goOnFrom(learner: LearnerLink, after: Zxid): void {
+    if (after >= this.#host.ledger.floor) return this.#finish(learner, after);
+    learner.read = this.#host.readLog(after, this.#cut, (chunk) => this.#logNext(learner, chunk, after));
+  }
+
+  drained(number: number, monoMs: number): void {
+    this.#nowMs = monoMs;
+    const learner = this.learners.get(number);
+    if (learner === undefined || learner.phase !== "sync") return;
+    if (learner.walk !== null) return this.#walkOn(learner, snapshotStepBytes);
+    if (learner.read === 0) this.#goOnFrom(learner, learner.zxidOwn as Zxid);
+  }
+
+  /**
+   * The rest, in one step: what is committed behind `after`, NEWLEADER, and what is in flight. From
+   * here on the learner gets what all get. Proposals in flight go behind NEWLEADER, because followers
+   * up to 3.9.2 lose those that come before it (quorum-protocol 12.2).
+   */
+  #finish(learner: LearnerLink, after: number): void {
+    const { ledger, outbox, ensemble } = this.#host;
+    const { out } = learner.link;
+    this.#release(learner);
+    const cut = this.#cut;
+    ledger.read(after, cut, (bytes, start, end, zxid) => {
+      writeDataPacket(out, PacketType.Proposal, zxid, bytes, start, end);
+      writePacket(out, PacketType.Commit, zxid);
+    });
+    learner.sent = cut;
+    const text = new TextEncoder().encode(ensemble.configText);
+    writeDataPacket(out, PacketType.NewLeader, this.zxidFirst, text, 0, text.length);
+    learner.phase = "newLeader";
+    learner.live = true;
+    if (this.phase === "broadcast" && !learner.observer) {
+      ledger.read(cut, ledger.proposed, (bytes, start, end, zxid) => {
+        writeDataPacket(out, PacketType.Proposal, zxid, bytes, start, end);
+        learner.sent = zxid;
+      });
+    }
+    outbox.touchLink(learner.link);
+  }
+
+  #hearNewLeaderAck(learner: LearnerLink, packet: Packet): void {
+    if (packet.type !== PacketType.Ack) {
+      return this.#drop(
+        learner,
+        "packet_ack",
+        `${packetName(packet.type)} where the ACK of NEWLEADER was due`,
+      );
+    }
+    // Older learners acknowledge what came with the sync first, one by one.
+    if (packet.zxid !== this.zxidFirst || learner.newLeaderAcked) return;
+    learner.newLeaderAcked = true;
+    learner.syncMs = this.#nowMs - learner.syncStartedMs;
+    learner.acked = this.zxidFirst;
+    if (learner.voting) this.#acked.set(learner.sid, this.zxidFirst);
+    this.#host.outbox.note("info", "learner_synced", `Synchronized ${learner.name} by ${learner.syncKind}`, {
+      sid: learner.sid,
+      kind: learner.syncKind ?? "none",
+      tookMs: Math.round(learner.syncMs),
+      zxid: zxidHex(learner.sent as Zxid),
+    });
+    if (this.phase === "broadcast") this.#upToDate(learner);
+    else this.#decideEstablished();
+  }
+
+  #decideEstablished(): void {
+    if (this.phase !== "synchronization" || !this.#epochDurable) return;
+    if (!this.#host.ensemble.quorum.isQuorum((sid) => this.#acked.has(sid))) return;
+    this.phase = "broadcast";
+    this.establishedMs = this.#nowMs;
+    this.#pingAtMs = this.#nowMs + this.#host.tickMs / 2;
+    this.#host.established(this.epoch);
+    if (this.#ended) return;
+    for (const learner of this.learners.values()) if (learner.newLeaderAcked) this.#upToDate(learner);
+  }
+
+  #upToDate(learner: LearnerLink): void {
+    learner.phase = "active";
+    writePacket(learner.link.out, PacketType.UpToDate, -1);
+    this.#host.outbox.touchLink(learner.link);
+  }
+
+  // ----------------------------------------------------------------------------------- broadcast
+
+  /** The host has put this txn into the ledger: all that follow get it, before it is durable here. */
+  propose(bytes: Uint8Array, start: number, end: number, zxid: number): void {
+    const { outbox } = this.#host;
+    for (const learner of this.learners.values()) {
+      if (!learner.live || learner.observer) continue;
+      writeDataPacket(learner.link.out, PacketType.Proposal, zxid, bytes, start, end);
+      learner.sent = zxid;
+      outbox.touchLink(learner.link);
+    }
+  }
+
+  /** The host commits this txn now. */
+  committed(bytes: Uint8Array, start: number, end: number, zxid: number): void {
+    // The history that we were elected for went to each learner with its sync.
+    if (zxid <= this.#historyLast) return;
+    for (const learner of this.learners.values()) {
+      if (!learner.live) continue;
+      const { out } = learner.link;
+      if (learner.observer) {
+        writeDataPacket(out, PacketType.Inform, zxid, bytes, start, end);
+        learner.sent = zxid;
+      } else writePacket(out, PacketType.Commit, zxid);
+      this.#host.outbox.touchLink(learner.link);
+    }
+  }
+
+  /** Our own log has everything up to the ledger's `durable`. */
+  durable(): void {
+    if (this.phase !== "broadcast") return;
+    this.#advance();
+  }
+
+  #advance(): void {
+    if (this.phase !== "broadcast") return;
+    const { ledger, ensemble } = this.#host;
+    this.#acked.set(this.#sid, Math.max(ledger.durable, this.zxidFirst));
+    const acked = this.#acked;
+    let best = 0;
+    for (const zxid of acked.values()) {
+      if (zxid <= best || zxid <= ledger.committed) continue;
+      if (ensemble.quorum.isQuorum((sid) => (acked.get(sid) ?? 0) >= zxid)) best = zxid;
+    }
+    const zxid = Math.min(best, ledger.proposed) as Zxid;
+    if (zxid > ledger.committed) this.#host.commit(zxid);
+    if (this.#rounds.size > 0) this.#rounds.advance(ledger.committed);
+  }
+
+  /** `release` is called once this leader is known to have led after now, behind all that is in flight. */
+  sync(release: () => void): void {
+    const { ledger } = this.#host;
+    this.#rounds.add({ zxid: ledger.inFlight === 0 ? 0 : ledger.proposed, release }, ledger.committed);
+  }
+
+  #hearActive(learner: LearnerLink, packet: Packet): void {
+    switch (packet.type) {
+      case PacketType.Ack:
+        // The second ACK of NEWLEADER, acks of an observer, or of what came with the sync.
+        if (packet.zxid <= learner.acked || learner.observer) return;
+        if (packet.zxid > learner.sent) {
+          return this.#drop(
+            learner,
+            "ack_absurd",
+            `it acknowledges 0x${packet.zxid.toString(16)}, which it was never sent`,
+          );
+        }
+        learner.acked = packet.zxid;
+        if (learner.voting) this.#acked.set(learner.sid, packet.zxid);
+        return;
+      case PacketType.Ping:
+        return this.#hearPing(learner, packet);
+      case PacketType.Request: {
+        if (packet.dataBytes < 16) return this.#drop(learner, "request_short", "a REQUEST without a head");
+        return this.#host.request(learner, packet);
+      }
+      case PacketType.Revalidate:
+        return this.#hearRevalidate(learner, packet);
+      default:
+        this.#host.outbox.note(
+          "debug",
+          "packet_unknown",
+          `Ignored ${packetName(packet.type)} of ${learner.name}`,
+        );
+    }
+  }
+
+  #hearPing(learner: LearnerLink, packet: Packet): void {
+    if (learner.pingsAnswered < learner.pingsSent) learner.pingsAnswered++;
+    const r = packet.data();
+    while (r.left >= 12) {
+      const hi = r.i32();
+      const lo = r.i32();
+      this.#host.touched(hi, lo, r.i32());
+    }
+    if (this.#rounds.size > 0) this.#rounds.advance(this.#host.ledger.committed);
+  }
+
+  #hearRevalidate(learner: LearnerLink, packet: Packet): void {
+    const r = packet.data();
+    const hi = r.i32();
+    const lo = r.i32();
+    r.i32();
+    if (r.failed) return this.#drop(learner, "revalidate_short", "a REVALIDATE without a session");
+    const valid = this.#host.revalidate(learner, hi, lo);
+    const { out } = learner.link;
+    const at = beginPacket(out, PacketType.Revalidate, packet.zxid);
+    out.i64Halves(hi, lo);
+    out.bool(valid);
+    endPacket(out, at);
+    this.#host.outbox.touchLink(learner.link);
+  }
+
+  /** The SYNC that a learner's client waits for, behind the commits that were sent already. */
+  answerSync(learner: LearnerLink): void {
+    if (learner.link.closed) return;
+    writePacket(learner.link.out, PacketType.Sync, 0);
+    this.#host.outbox.touchLink(learner.link);
+  }
+
+  // ---------------------------------------------------------------------------------------- time
+
+  tick(monoMs: number): void {
+    this.#nowMs = monoMs;
+    if (this.phase !== "broadcast" && monoMs >= this.#deadlineMs) {
+      const heard = [...this.learners.values()].filter(({ voting }) => voting).map(({ sid }) => sid);
+      return this.#host.stepDown(
+        `no quorum in ${this.phase} after ${this.#initMs} ms: heard of server ${
+          heard.join(", ") || "none"
+        } beside us`,
+      );
+    }
+    this.#endSilent(monoMs);
+    if (monoMs < this.#pingAtMs) return;
+    const period = this.#host.tickMs / 2;
+    // A process that was stopped does not make up for the ticks it missed.
+    this.#pingAtMs = Math.max(this.#pingAtMs + period, monoMs + period / 2);
+    for (const learner of this.learners.values()) {
+      if (learner.phase === "newLeader" || learner.phase === "active") this.#ping(learner);
+    }
+    this.#tickHalf = !this.#tickHalf;
+    if (this.phase === "broadcast" && !this.#tickHalf) this.#checkQuorum();
+  }
+
+  #pingActive(): LearnerLink[] {
+    const active = [...this.learners.values()].filter(({ phase, voting }) => phase === "active" && voting);
+    for (const learner of active) this.#ping(learner);
+    return active;
+  }
+
+  #ping(learner: LearnerLink): void {
+    if (learner.phase === "active") learner.pingsSent++;
+    writePacket(learner.link.out, PacketType.Ping, this.zxidLast);
+    this.#host.outbox.touchLink(learner.link);
+  }
+
+  #endSilent(monoMs: number): void {
+    for (const learner of [...this.learners.values()]) {
+      const limitMs = learner.phase === "active" ? this.#syncMs : this.#initMs;
+      if (monoMs - learner.heardMs > limitMs) {
+        // A long snapshot is on its way and nothing is due from there.
+        const isFed = learner.phase === "sync" && learner.link.unsentBytes === 0;
+        if (!isFed) {
+          this.#drop(
+            learner,
+            "learner_silent",
+            `nothing was heard for ${Math.round(monoMs - learner.heardMs)} ms`,
+          );
+          continue;
+        }
+      }
+      if (learner.link.unsentBytes > quorumUnsentBytesMax) {
+        this.#drop(learner, "learner_slow", `${learner.link.unsentBytes} bytes wait to be read by it`);
+        continue;
+      }
+      if (learner.phase !== "active" || learner.observer) continue;
+      if (learner.lateZxid === 0 || learner.acked >= learner.lateZxid) {
+        learner.lateZxid = learner.acked < learner.sent ? learner.sent : 0;
+        learner.lateMs = monoMs;
+      } else if (monoMs - learner.lateMs > this.#syncMs) {
+        this.#drop(
+          learner,
+          "learner_late",
+          `0x${learner.lateZxid.toString(16)} was not acknowledged for ${
+            Math.round(monoMs - learner.lateMs)
+          } ms`,
+        );
+      }
+    }
+  }
+
+  /** Once a tick: whoever was heard lately, and we, must be a quorum. */
+  #checkQuorum(): void {
+    const alive = new Set([this.#sid]);
+    for (const learner of this.learners.values()) {
+      if (learner.voting && this.#nowMs - learner.heardMs <= this.#syncMs) alive.add(learner.sid);
+    }
+    if (this.#host.ensemble.quorum.isQuorum((sid) => alive.has(sid))) return;
+    this.#host.stepDown(
+      `only server ${[...alive].join(", ")} of the voters was heard lately: that is no quorum`,
+    );
+  }
+
+  /** Nobody is led any more. */
+  end(): void {
+    this.#ended = true;
+    for (const learner of [...this.learners.values()]) {
+      this.#hangUp(learner.link);
+      this.#part(learner);
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Learner link: one learner as its leader sees it, from its first packet to its last.
+ *
+ * ```
+ *  info ──FOLLOWERINFO──► epoch ──LEADERINFO──► ackEpoch ──ACKEPOCH──► waiting ──┐ a quorum has
+ *   ▲ accepted             a quorum must be there                                │ answered
+ *   │                                                                            ▼
+ *  active ◄──UPTODATE── newLeader ◄──NEWLEADER── sync: DIFF, TRUNC or SNAP, then what came since
+ *           leader is established   └─ from here on it is `live` and gets each proposal
+ * ```
+ */
+import type { SnapshotWriter } from "../tree/snapshot_writer.ts";
+import type { Link } from "./link.ts";
+
+export type LearnerPhase = "info" | "epoch" | "ackEpoch" | "waiting" | "sync" | "newLeader" | "active";
+export type SyncKind = "diff" | "trunc" | "snap";
+
+export class LearnerLink {
+  readonly link: Link;
+  readonly openedMs: number;
+  phase: LearnerPhase = "info";
+  sid = 0;
+  observer = false;
+  /** Counted in quorums. */
+  voting = false;
+  epochAccepted = 0;
+  /** As its ACKEPOCH told. */
+  zxidOwn = 0;
+  /** It gets every proposal (a follower) or every commit (an observer). */
+  live = false;
+  /** Everything up to here is durable on it. A NEWLEADER that was acknowledged covers all of the initial history. */
+  acked = 0;
+  /** The last txn that was sent to it. */
+  sent = 0;
+  newLeaderAcked = false;
+  heardMs: number;
+  /** The start of a packet whose end did not come yet. */
+  partial: Uint8Array | null = null;
+
+  syncKind: SyncKind | null = null;
+  syncStartedMs = 0;
+  syncMs = 0;
+  walk: SnapshotWriter | null = null;
+  /** Reading the log for it; the number of the read, or 0. */
+  read = 0;
+  /** It is counted among the long syncs that run at once. */
+  throttled: "snap" | "diff" | null = null;
+
+  /** A proposal that it has not acknowledged, and since when: too long, and it is cut off. */
+  lateZxid = 0;
+  lateMs = 0;
+  /** Since UPTODATE each ping is answered once, in order. */
+  pingsSent = 0;
+  pingsAnswered = 0;
+
+  constructor(link: Link, monoMs: number) {
+    this.link = link;
+    this.openedMs = this.heardMs = monoMs;
+  }
+
+  get name(): string {
+    return `${this.observer ? "observer" : "follower"} ${this.sid} at ${this.link.remote}`;
+  }
+}
