@@ -29,7 +29,8 @@ export interface EnsembleOptions {
   readonly lines?: readonly string[];
   /** Learners reach the quorum port of each member through a gate. */
   readonly gates?: boolean;
-  readonly label?: string;
+  /** Each member has a loopback address of its own for its peers, for ports that are the same for all. */
+  readonly ownAddresses?: boolean;
 }
 
 /** Password `super` of user `super`. */
@@ -125,7 +126,9 @@ export class Ensemble {
       const role = await member.role();
       if (wanted.includes(role)) return role;
       if (performance.now() > until) {
-        throw new Error(`${member.name} is ${role} and not ${wanted.join(" or ")} after ${ms} ms\n${this.told()}`);
+        throw new Error(
+          `${member.name} is ${role} and not ${wanted.join(" or ")} after ${ms} ms\n${this.told()}`,
+        );
       }
       await sleep(20);
     }
@@ -189,7 +192,10 @@ export async function withEnsemble(
     }
     for (const member of members) {
       member.memberLines = [
-        ...members.map((other) => memberLine(other, other === member ? undefined : ensemble.gates.get(other.sid)?.port)),
+        ...members.map((other) => {
+          const host = options.ownAddresses === true ? `127.0.0.${other.sid}` : "127.0.0.1";
+          return memberLine(other, host, other === member ? undefined : ensemble.gates.get(other.sid)?.port);
+        }),
         ...options.lines ?? [],
       ];
     }
@@ -204,10 +210,10 @@ export async function withEnsemble(
   }
 }
 
-function memberLine(member: Member, quorumPort: number | undefined): string {
+function memberLine(member: Member, host: string, quorumPort: number | undefined): string {
   const { quorum, election } = member.ports;
   const role = member.isObserver ? "observer" : "participant";
-  return `server.${member.sid}=127.0.0.1:${quorumPort ?? quorum}:${election}:${role}`;
+  return `server.${member.sid}=${host}:${quorumPort ?? quorum}:${election}:${role}`;
 }
 
 /** With `ZOOLET_KEEP_LOGS=1` all that members said stays in files; else the end of it is in the message. */
@@ -216,9 +222,17 @@ function keepLogs(ensemble: Ensemble): string {
   const directory = join(tmpdir(), "zoolet-ensemble-logs", String(Date.now()));
   mkdirSync(directory, { recursive: true });
   for (const member of ensemble.members) {
-    writeFileSync(join(directory, `${member.sid}-${member.make.name.replaceAll(" ", "-")}.log`), member.history);
+    writeFileSync(
+      join(directory, `${member.sid}-${member.make.name.replaceAll(" ", "-")}.log`),
+      member.history,
+    );
   }
   return `What the members said is in ${directory}`;
+}
+
+/** One more port, for what all members share. */
+export async function pickPort(): Promise<number> {
+  return (await pickPorts(1))[0] as number;
 }
 
 /** Ports that are free now and that no outgoing connection will be given. */

@@ -23,7 +23,10 @@ export interface ClientChoice {
 }
 
 /** A client of these members alone, connected. */
-export async function clientOf(members: readonly Member[] | Member, choice: ClientChoice = {}): Promise<Client> {
+export async function clientOf(
+  members: readonly Member[] | Member,
+  choice: ClientChoice = {},
+): Promise<Client> {
   const list = "sid" in members ? [members] : members;
   const client = connect(runtime, {
     servers: list.map((member) => member.server).join(","),
@@ -74,7 +77,11 @@ async function znode(client: Client, path: string): Promise<{ line: string; chil
   ]);
   const acl = acls.map(({ perms, id }) => `${perms}:${id.scheme}:${id.id}`).join(",");
   const { czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner } = stat;
-  const bytes = data === null ? "null" : data.length > 200 ? `${data.length} bytes ${sumOf(data)}` : hexOf(data);
+  const bytes = data === null
+    ? "null"
+    : data.length > 200
+    ? `${data.length} bytes ${sumOf(data)}`
+    : hexOf(data);
   const times = path === configPath ? "" : `ctime=${ctime} mtime=${mtime} mzxid=${hex(mzxid)} `;
   const line = `${bytes} acl=${acl} czxid=${hex(czxid)} pzxid=${hex(pzxid)} ${times}` +
     `version=${version} cversion=${cversion} aversion=${aversion} owner=${ephemeralOwner.toString(16)} ` +
@@ -107,7 +114,9 @@ export function differences(leftName: string, left: TreeDump, rightName: string,
 /** Ids of the sessions in its `dump`; those of followers and observers too. */
 export async function sessionsOf(member: Member): Promise<readonly string[]> {
   const text = await member.word("dump");
-  const ids = [...text.matchAll(/^\s*(?:0x)?([0-9a-f]{8,16})\b/gm)].map((match) => (match[1] ?? "").padStart(16, "0"));
+  const ids = [...text.matchAll(/^\s*(?:0x)?([0-9a-f]{8,16})\b/gm)].map((match) =>
+    (match[1] ?? "").padStart(16, "0")
+  );
   return [...new Set(ids)].sort();
 }
 

@@ -86,7 +86,9 @@ export class Load {
     while (this.acked.size < wanted) {
       if (this.fault !== null) throw this.fault;
       if (performance.now() > until) {
-        throw new Error(`Only ${this.acked.size - wanted + count} of ${count} writes were answered in ${ms} ms`);
+        throw new Error(
+          `Only ${this.acked.size - wanted + count} of ${count} writes were answered in ${ms} ms`,
+        );
       }
       await sleep(10);
     }
@@ -103,7 +105,9 @@ export class Load {
   verify(dump: TreeDump): void {
     const lost = [...this.acked].filter((path) => !dump.has(path));
     if (lost.length > 0) {
-      throw new Error(`${lost.length} of ${this.acked.size} answered writes are lost: ${lost.slice(0, 10).join(" ")}`);
+      throw new Error(
+        `${lost.length} of ${this.acked.size} answered writes are lost: ${lost.slice(0, 10).join(" ")}`,
+      );
     }
   }
 }

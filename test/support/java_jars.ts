@@ -53,7 +53,9 @@ function findJars(version: string): { readonly classPath: string } | { readonly 
     const missing = apacheMissing();
     return missing === null ? { classPath: apacheClassPath } : { missing };
   }
-  if (!/^\d+\.\d+\.\d+$/.test(version)) return { missing: `${version} is no version such as ${newestVersion}` };
+  if (!/^\d+\.\d+\.\d+$/.test(version)) {
+    return { missing: `${version} is no version such as ${newestVersion}` };
+  }
   if (findOnPath("java") === null) return { missing: "no java on the PATH" };
   const cache = join(tmpdir(), "zoolet-test-jars");
   const directory = join(cache, version);
@@ -68,7 +70,9 @@ function findJars(version: string): { readonly classPath: string } | { readonly 
 /** The directory appears with all its jars in it or not at all. */
 function fetchJars(version: string, cache: string, directory: string): string | null {
   const repository = process.env["ZOOLET_MAVEN"] ?? "";
-  if (repository === "") return `no copy of Apache ZooKeeper ${version}: set ZOOLET_MAVEN (test/support/README.md)`;
+  if (repository === "") {
+    return `no copy of Apache ZooKeeper ${version}: set ZOOLET_MAVEN (test/support/README.md)`;
+  }
   const maven = findOnPath("mvn");
   if (maven === null) return `no mvn on the PATH to fetch Apache ZooKeeper ${version} with`;
   mkdirSync(cache, { recursive: true });
@@ -81,7 +85,8 @@ function fetchJars(version: string, cache: string, directory: string): string | 
       ...["dependency:copy-dependencies", `-DoutputDirectory=${join(place, "jars")}`],
     ], { encoding: "utf8", timeout: fetchMsMax });
     if (run.status !== 0) {
-      const told = `${run.error?.message ?? ""}${run.stdout}`.match(/ERROR\] (.{0,300})/)?.[1] ?? "no reason told";
+      const told = `${run.error?.message ?? ""}${run.stdout}`.match(/ERROR\] (.{0,300})/)?.[1] ??
+        "no reason told";
       return `mvn could not fetch Apache ZooKeeper ${version}: ${told}`;
     }
     renameSync(join(place, "jars"), directory);

@@ -41,7 +41,9 @@ export function javaMake(version: string): Make {
       return new Child(findOnPath("java") ?? "java", [
         `-Xmx${options.heapMb}m`,
         ...flags,
-        ...Object.entries({ ...properties, ...options.properties }).map(([key, value]) => `-D${key}=${value}`),
+        ...Object.entries({ ...properties, ...options.properties }).map(([key, value]) =>
+          `-D${key}=${value}`
+        ),
         ...["-cp", classPath, "org.apache.zookeeper.server.quorum.QuorumPeerMain", file],
       ]);
     },

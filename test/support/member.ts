@@ -118,7 +118,9 @@ export class Member {
   async kill(): Promise<void> {
     this.#frozen = false;
     this.child?.kill("SIGKILL");
-    if (this.child !== null && !await this.child.exited(5000)) throw new Error(`${this.name} survived SIGKILL`);
+    if (this.child !== null && !await this.child.exited(5000)) {
+      throw new Error(`${this.name} survived SIGKILL`);
+    }
   }
 
   /** SIGSTOP: to the others it is a machine that went silent; its kernel still takes what is sent. */
