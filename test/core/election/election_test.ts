@@ -320,6 +320,25 @@ describe("an established ensemble", () => {
     assert.equal(member.election.state, "following");
   });
 
+  it("is not joined on the word of its followers alone, nor of those of an earlier look or round", () => {
+    const alone = new Member(1, five);
+    alone.election.look(7, 1, 0);
+    for (const from of [2, 3, 4]) alone.hear(from, Following, vote(5, 7, 1, 2), 1);
+    assert.equal(alone.decided(), null);
+    const earlierLook = new Member(1, three);
+    earlierLook.election.look(7, 1, 0);
+    earlierLook.hear(3, Leading, vote(3, 7, 9, 2), 1);
+    earlierLook.election.look(7, 1, 2);
+    earlierLook.hear(2, Following, vote(3, 7, 9, 2), 3);
+    assert.equal(earlierLook.decided(), null);
+    const earlierRound = new Member(1, three);
+    earlierRound.election.look(7, 1, 0);
+    earlierRound.hear(2, Following, vote(3, 7, 1, 2), 1);
+    earlierRound.hear(3, Looking, vote(3, 7, 8, 2), 3);
+    earlierRound.hear(3, Leading, vote(3, 7, 8, 3), 4);
+    assert.equal(earlierRound.decided(), null);
+  });
+
   it("is not joined while its members tell different epochs, unless it is our round", () => {
     const other = new Member(1, three);
     other.election.look(7, 1, 0);
@@ -478,6 +497,7 @@ describe("who has no vote", () => {
     member.election.look(7, 1, 0);
     assert.deepEqual(member.said(), [1, 2, 3].map((to) => `${to} looking nobody,nobody,1,nobody`));
     for (const from of [1, 2, 3]) member.hear(from, Looking, vote(2, 7, 1, 1), 1);
+    assert.deepEqual(member.said(), []);
     member.election.tick(201);
     assert.equal(member.decided(), null, "voters that look tell of their previous leader");
     for (const from of [1, 2]) member.hear(from, Following, vote(3, 7, 6, 2), 300);
