@@ -104,16 +104,8 @@ export async function serve(runtime: Runtime, command: ServeCommand): Promise<vo
 
 /** Calls at the latest when clients are served, and at once where nobody else has to be there for it. */
 function whenServing(settings: ServerSettings, server: RunningServer, call: (mode: string) => void): void {
-  if (settings.ensemble === null || !announces(server)) call("standalone");
+  if (settings.ensemble === null) call("standalone");
   else server.onServing(call);
-}
-
-interface Announces {
-  onServing(call: (mode: string) => void): void;
-}
-
-function announces(server: RunningServer): server is RunningServer & Announces {
-  return "onServing" in server;
 }
 
 function load(runtime: Runtime, command: ServeCommand): Loaded {
