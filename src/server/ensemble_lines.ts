@@ -47,6 +47,7 @@ export class EnsembleLines {
     this.#quorumAddresses = own === undefined ? [] : quorumAddresses(own);
     const { tcp, clock } = runtime;
     const connectMsMax = ensemble.electionConnectMsMax;
+    const bindRetries = ensemble.bindRetries === 0 ? Number.POSITIVE_INFINITY : ensemble.bindRetries;
     this.#election = new ElectionLinks({
       tcp,
       clock,
@@ -62,6 +63,7 @@ export class EnsembleLines {
       listenOnAllAddresses: ensemble.listenOnAllAddresses,
       multiAddress: ensemble.multiAddress,
       keepAlive: ensemble.tcpKeepAlive,
+      bindRetries,
       connectMsMax,
       initialMsMax: tickMs * ensemble.syncLimit,
     });
@@ -88,6 +90,7 @@ export class EnsembleLines {
       })),
       listenOnAllAddresses: ensemble.listenOnAllAddresses,
       keepAlive: ensemble.tcpKeepAlive,
+      bindRetries,
       observerMasterPort: ensemble.observerMasterPort,
       connectMsMax,
       randomU32: () => runtime.process.randomU32(),

@@ -230,7 +230,7 @@ function memberOf(ensemble: EnsembleSettings): EnsembleOptions {
     leaderServes: ensemble.leaderServes,
     settleMs: 200,
     notificationMsMin: 200,
-    notificationMsMax: 60_000,
+    notificationMsMax: 3_000,
     observerElectionDelayMs: ensemble.observerElectionDelayMs,
     historyTxnsMin: ensemble.historyTxnsMin,
     historyBytesMax: historyBytesDefault,

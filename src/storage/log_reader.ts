@@ -5,7 +5,7 @@
  * two. Nothing is remembered between pieces: whoever reads on asks for what is behind the last one.
  */
 import type { Zxid } from "../core/base/zxid.ts";
-import type { LogChunk } from "../core/peer/disk.ts";
+import type { LogChunk } from "../core/zab/disk.ts";
 import { txnEndAt, txnZxidAt } from "./batch_bytes.ts";
 import type { LogBatch, LogFile } from "./log_file.ts";
 

@@ -8,7 +8,7 @@
 import { assert } from "../core/base/assert.ts";
 import { zxidZero } from "../core/base/zxid.ts";
 import type { Zxid } from "../core/base/zxid.ts";
-import type { DiskCommand, LogChunk } from "../core/peer/disk.ts";
+import type { DiskCommand, LogChunk } from "../core/zab/disk.ts";
 import { pieceMissing } from "./log_reader.ts";
 import type { Recovered, RecoverySink, Storage, StorageError, StorageStats } from "./storage.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Messages between the main thread and the storage worker. Bytes always move, they are never copied.
  */
-import type { DiskCommand } from "../core/peer/disk.ts";
+import type { DiskCommand } from "../core/zab/disk.ts";
 import type { LogPiece } from "./log_reader.ts";
 import type { StorageErrorCode, StorageOptions } from "./storage.ts";
 

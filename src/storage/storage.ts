@@ -5,7 +5,7 @@
  * thread appends batches and hears when they are durable; it never waits for the disk.
  */
 import type { Zxid } from "../core/base/zxid.ts";
-import type { DiskCommand, LogChunk } from "../core/peer/disk.ts";
+import type { DiskCommand, LogChunk } from "../core/zab/disk.ts";
 
 /** `full`: an fsync of the log before each `durable`. `off`: none, for clusters that may be thrown away. */
 export type SyncMode = "full" | "off";

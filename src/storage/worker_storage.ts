@@ -7,7 +7,7 @@
 import { assert, unreachable } from "../core/base/assert.ts";
 import type { Zxid } from "../core/base/zxid.ts";
 import type { Runtime, WorkerHandle } from "../runtime/ports.ts";
-import type { LogChunk } from "../core/peer/disk.ts";
+import type { LogChunk } from "../core/zab/disk.ts";
 import { pieceMissing } from "./log_reader.ts";
 import type { FromWorker, StoredCommand, ToWorker, WorkerStats } from "./messages.ts";
 import { StorageError } from "./storage.ts";

@@ -10,7 +10,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { SnapshotReader } from "../../src/core/tree/snapshot_reader.ts";
+import { SnapshotReader } from "../../src/core/zab/snapshot_reader.ts";
 import { I } from "../../src/core/tree/tree.ts";
 import { CreateMode, OpCode } from "../../src/core/wire/opcodes.ts";
 import { Reader } from "../../src/core/wire/reader.ts";

@@ -437,6 +437,7 @@ export class Peer implements Road {
         break;
       case "vote":
         this.election?.heard(event.from, event.bytes, event.monoMs);
+        if (this.election?.deserted === true) this.#leave("those who chose this leader chose again");
         this.#decided();
         break;
       case "voterUp":

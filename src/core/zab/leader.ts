@@ -19,7 +19,7 @@ import type { EnsembleOptions } from "./ensemble.ts";
 import type { LogChunk } from "./disk.ts";
 import type { Link, LinkOutbox } from "./link.ts";
 
-import { SnapshotWriter } from "../tree/snapshot_writer.ts";
+import { SnapshotWriter } from "./snapshot_writer.ts";
 import type { SessionTable } from "../session/table.ts";
 import type { Tree } from "../tree/tree.ts";
 import {
@@ -643,7 +643,8 @@ export class Leader {
     const acked = this.#acked;
     let best = 0;
     for (const zxid of acked.values()) {
-      if (zxid <= best || zxid <= ledger.committed) continue;
+      // `epoch << 32` stands for all of the history, which is committed, and is no txn itself.
+      if (zxid <= best || zxid <= ledger.committed || zxid <= this.zxidFirst) continue;
       if (ensemble.quorum.isQuorum((sid) => (acked.get(sid) ?? 0) >= zxid)) best = zxid;
     }
     const zxid = Math.min(best, ledger.proposed) as Zxid;

@@ -29,7 +29,7 @@ import {
   writeLearnerInfo,
   writePacket,
 } from "../wire/packets.ts";
-import { SnapshotReader } from "../tree/snapshot_reader.ts";
+import { SnapshotReader } from "./snapshot_reader.ts";
 import type { SessionTable } from "../session/table.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { DiskCommand } from "./disk.ts";

@@ -9,7 +9,7 @@
  *           leader is established   └─ from here on it is `live` and gets each proposal
  * ```
  */
-import type { SnapshotWriter } from "../tree/snapshot_writer.ts";
+import type { SnapshotWriter } from "./snapshot_writer.ts";
 import type { Link } from "./link.ts";
 
 export type LearnerPhase = "info" | "epoch" | "ackEpoch" | "waiting" | "sync" | "newLeader" | "active";

@@ -177,7 +177,9 @@ export class Driver {
   append(): boolean {
     if (this.#appending !== null) return false;
     const command = this.peer.takeDisk();
-    if (command !== null && command.kind !== "append") throw new Error(`A peer alone asked for ${command.kind}`);
+    if (command !== null && command.kind !== "append") {
+      throw new Error(`A peer alone asked for ${command.kind}`);
+    }
     this.#appending = command;
     return this.#appending !== null;
   }

@@ -18,9 +18,9 @@
 import { assert } from "../base/assert.ts";
 import type { SessionTable } from "../session/table.ts";
 import { Writer } from "../wire/writer.ts";
-import { aclIdOpen, encodeAcls } from "./acl.ts";
-import { statBlank } from "./stat.ts";
-import { F, I, rootRow, type Tree, type TreeWalk } from "./tree.ts";
+import { aclIdOpen, encodeAcls } from "../tree/acl.ts";
+import { statBlank } from "../tree/stat.ts";
+import { F, I, rootRow, type Tree, type TreeWalk } from "../tree/tree.ts";
 
 /** The last string of the stream. */
 export const snapshotSignature = "BenWasHere";

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytesOf } from "../../../src/core/base/bytes.ts";
-import { SnapshotReader } from "../../../src/core/tree/snapshot_reader.ts";
-import { SnapshotWriter } from "../../../src/core/tree/snapshot_writer.ts";
+import { SnapshotReader } from "../../../src/core/zab/snapshot_reader.ts";
+import { SnapshotWriter } from "../../../src/core/zab/snapshot_writer.ts";
 import { statBlank } from "../../../src/core/tree/stat.ts";
 import { I, rootRow } from "../../../src/core/tree/tree.ts";
 import { Writer } from "../../../src/core/wire/writer.ts";

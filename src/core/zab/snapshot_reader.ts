@@ -17,10 +17,10 @@ import { sessionIdOf } from "../base/zxid.ts";
 import type { SessionTable } from "../session/table.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
-import { aclOpenBytes } from "./acl.ts";
-import { pathIsValid } from "./path.ts";
+import { aclOpenBytes } from "../tree/acl.ts";
+import { pathIsValid } from "../tree/path.ts";
 import { aclClosedBytes, snapshotSignature } from "./snapshot_writer.ts";
-import type { Tree } from "./tree.ts";
+import type { Tree } from "../tree/tree.ts";
 
 /** Packed rows that may wait to be taken; then no more is read. */
 const rowsBytesPause = 1 << 20;
