@@ -40,7 +40,10 @@ export interface ElectionLinksOptions {
   readonly clock: ClockPort;
   readonly owner: ElectionOwner;
   readonly sid: number;
-  /** All members, ourselves among them: our addresses are where we listen and what we tell others. */
+  /**
+   * All members. Our own addresses are where we listen and what we tell others; an observer may be
+   * none of the members: it listens nowhere and has a sid above theirs, so that nobody calls it back.
+   */
   readonly members: readonly ElectionMember[];
   readonly listenOnAllAddresses: boolean;
   /** Tell others all our addresses, in the form that releases before 3.6 do not know. */
@@ -70,6 +73,8 @@ const knockMsMax = 2000;
 /** Who knocks while we dial is reachable now; a dial older than this may wait for a host that was down. */
 const dialStaleMs = 100;
 const unreachableNoteMs = 60_000;
+/** What the initial message tells of who listens nowhere: it has to name an address, and nobody dials this one. */
+const nowhere: Address = { host: "0.0.0.0", port: 3888 };
 
 export class ElectionLinks implements LineEvents {
   readonly #options: ElectionLinksOptions;
@@ -90,12 +95,11 @@ export class ElectionLinks implements LineEvents {
     this.#options = options;
     this.#owner = options.owner;
     const own = options.members.find(({ sid }) => sid === options.sid);
-    if (own === undefined) throw new Error(`Cannot join the election: no member has our sid ${options.sid}`);
-    this.#own = own;
-    const told = own.addresses.map(({ host, port }) => ({ host: plainHost(host), port }));
-    this.#initialBytes = encodeInitial(own.sid, told, options.multiAddress);
+    this.#own = own ?? { sid: options.sid, addresses: [] };
+    const told = (own?.addresses ?? [nowhere]).map(({ host, port }) => ({ host: plainHost(host), port }));
+    this.#initialBytes = encodeInitial(options.sid, told, options.multiAddress);
     for (const { sid, addresses } of options.members) {
-      if (sid !== own.sid) this.#voters.set(sid, new Voter(sid, addresses, true));
+      if (sid !== options.sid) this.#voters.set(sid, new Voter(sid, addresses, true));
     }
   }
 
