@@ -12,10 +12,11 @@ import { clock as realClock } from "../../src/runtime/shared/clock.ts";
 import { files } from "../../src/runtime/shared/files.ts";
 import type { FilesPort } from "../../src/runtime/ports.ts";
 import { StorageCore } from "../../src/storage/storage_core.ts";
-import type { FromWorker } from "../../src/storage/messages.ts";
+import type { Zxid } from "../../src/core/base/zxid.ts";
+import type { FromWorker, StoredCommand } from "../../src/storage/messages.ts";
 import { Random } from "../support/random.ts";
 import { sqlite } from "../support/runtime_storage.ts";
-import { driveCore, storyBatch, StoryClock, zxidStart } from "./powercut_story.ts";
+import { driveCore, storyBatch, StoryClock, storyEpochs, storyRows, zxidStart } from "./powercut_story.ts";
 
 const [directory = "", tracePath = "", seedText = "1"] = process.argv.slice(2);
 const trace = fs.openSync(tracePath, "a");
@@ -65,11 +66,16 @@ const options = {
   logRetainTxns: 100,
   logRetainMs: 0,
   mustExist: false,
+  serverId: 3,
 } as const;
 let next = 1;
+let epochs = 0;
+let realLast = 0;
+let stored: () => void = () => {};
 
 function hear(message: FromWorker): void {
-  if (message.kind === "durable") record("A", 0, message.last - zxidStart);
+  if (message.kind === "durable") record("A", 0, Math.min(message.last - zxidStart, realLast));
+  if (message.kind === "stored") stored();
   if (message.kind === "failed") {
     record("F", 0, 0, message.code, message.message);
     process.stdout.write(`failed ${message.code} ${message.message}\n`);
@@ -80,14 +86,48 @@ function hear(message: FromWorker): void {
 for (let life = 0; life < 3; life++) {
   const clock = new StoryClock();
   const send = driveCore((post) => new StorageCore({ sqlite, files: filesRecorded, clock }, post), hear);
+  const execute = (command: StoredCommand, then: () => void = () => {}): void => {
+    stored = then;
+    send({ kind: "execute", command });
+  };
+  const append = (count: number, real: number): void => {
+    const { bytes, first, last } = storyBatch(next, count, real);
+    realLast = next + real - 1;
+    const committed = real === count ? last : zxidStart + next - 1;
+    send({ kind: "append", bytes, first, last, txns: count, committed });
+    next += real;
+  };
+  const replace = (): void => {
+    const upTo = next - 1 + random.below(150);
+    execute({ kind: "replaceBegin" });
+    for (const bytes of storyRows(upTo)) execute({ kind: "replaceRows", bytes });
+    execute({ kind: "replaceSessions", list: new Int32Array([1, 2, 3000]) });
+    if (random.percent(20)) return send({ kind: "reload" });
+    execute({ kind: "replaceEnd", zxid: (zxidStart + upTo) as Zxid }, () => {
+      record("A", 0, upTo);
+      record("X", 0, 0);
+    });
+    next = upTo + 1;
+  };
   send({ kind: "open", options });
   const appends = 30 + random.below(60);
   for (let i = 0; i < appends; i++) {
     const count = random.percent(10) ? 200 : 1 + random.below(8);
-    const { bytes, first, last } = storyBatch(next, count);
-    next += count;
-    send({ kind: "append", bytes, first, last, txns: count, committed: last });
+    append(count, count);
     if (random.percent(15)) clock.advance(random.percent(50) ? 400 : 2500);
+    if (random.percent(6)) {
+      const index = ++epochs;
+      execute({ kind: "epochs", ...storyEpochs(index) }, () => record("E", 0, index));
+    }
+    if (random.percent(8)) {
+      record("X", 0, 1);
+      append(20, random.below(10));
+      if (random.percent(30)) clock.advance(2500);
+      if (random.percent(30)) replace();
+      const after = (zxidStart + next - 1) as Zxid;
+      execute({ kind: "truncate", after }, () => record("X", 0, 0));
+    }
+    if (random.percent(3)) replace();
   }
   if (life < 2) send({ kind: "close" });
 }

@@ -101,6 +101,10 @@ export class DiskModel {
   #pending: NameChange[] = [];
   /** The last acknowledged txn. */
   acknowledged = 0;
+  /** Epochs that were stored, by number. */
+  epochs = 0;
+  /** There may be txns that have to go again. */
+  wrong = false;
 
   play(record: TraceRecord): void {
     const file = this.#byInode.get(record.inode);
@@ -133,6 +137,12 @@ export class DiskModel {
         return;
       case "A":
         this.acknowledged = record.offset;
+        return;
+      case "E":
+        this.epochs = record.offset;
+        return;
+      case "X":
+        this.wrong = record.offset === 1;
         return;
       default:
         throw new Error(`Cannot play a record of kind ${record.kind}`);

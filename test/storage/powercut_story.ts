@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { bytesEqual, textOf } from "../../src/core/base/bytes.ts";
 import { Reader } from "../../src/core/wire/reader.ts";
+import { Writer } from "../../src/core/wire/writer.ts";
 import { walkTxn } from "../../src/core/wire/txns.ts";
 import type { TxnVisitor } from "../../src/core/wire/txns.ts";
 import type { FromWorker, ToWorker } from "../../src/storage/messages.ts";
@@ -14,13 +15,17 @@ import { batchOf, txnBytes } from "./txns.ts";
 
 export const zxidStart = 0x1_0000_0000;
 
-/** Txn number `n`, from 1 on: a directory, a counter, and then a new znode or the counter again. */
+/**
+ * Txn number `n`, from 1 on: a directory, a counter, and then a new znode or the counter again. Those
+ * behind the first `real` ones are of a leader that nobody followed, and have to go again.
+ */
 export function storyBatch(
   n: number,
   count: number,
+  real = count,
 ): { readonly bytes: Uint8Array<ArrayBuffer>; readonly first: number; readonly last: number } {
   const list: Uint8Array[] = [];
-  for (let i = n; i < n + count; i++) list.push(storyTxn(i));
+  for (let i = n; i < n + count; i++) list.push(i < n + real ? storyTxn(i) : wrongTxn(i));
   return { bytes: batchOf(list), first: zxidStart + n, last: zxidStart + n + count - 1 };
 }
 
@@ -32,6 +37,43 @@ function storyTxn(n: number): Uint8Array {
   return txnBytes({ kind: "create", path: `/p/${n}`, data: dataOf(n) }, meta);
 }
 
+function wrongTxn(n: number): Uint8Array {
+  const meta = { zxid: zxidStart + n, timeMs: 1_700_000_000_000 + n };
+  return txnBytes({ kind: "create", path: `/wrong-${n}`, data: dataOf(n) }, meta);
+}
+
+/** The znodes after txn `n` in the layout of a snapshot's rows, in pieces. */
+export function storyRows(n: number): Uint8Array<ArrayBuffer>[] {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  const out = new Writer(256);
+  const put = (path: string, data: Uint8Array | null, zxid: number): void => {
+    out.string(path);
+    out.buffer(data);
+    for (const value of [zxid, zxid, 5, 5]) out.i64FromNumber(value);
+    for (const value of [0, 0, 0]) out.i32(value);
+    out.i64FromNumber(0);
+    out.i64FromNumber(zxid);
+    out.i32(0);
+    if (out.length < 4000) return;
+    pieces.push(out.copy());
+    out.clear();
+  };
+  for (const path of ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"]) {
+    put(path, new Uint8Array(0), 0);
+  }
+  const last = new Map<string, [Uint8Array | null, number]>();
+  if (n >= 1) last.set("/p", [null, 1]);
+  for (let i = 2; i <= n; i++) last.set(i === 2 || i % 3 === 0 ? "/counter" : `/p/${i}`, [dataOf(i), i]);
+  for (const [path, [data, i]] of last) put(path, data, zxidStart + i);
+  pieces.push(out.copy());
+  return pieces;
+}
+
+/** The epochs that follow one another: 1 and 1, 2 and 1, 2 and 2, … */
+export function storyEpochs(index: number): { readonly accepted: number; readonly current: number } {
+  return { accepted: 1 + Math.ceil(index / 2), current: 1 + Math.floor(index / 2) };
+}
+
 function dataOf(n: number): Uint8Array {
   const random = new Random(n);
   return random.bytes(random.percent(5) ? 9000 : random.below(400));
@@ -41,11 +83,22 @@ function dataOf(n: number): Uint8Array {
 export class StoryReader implements TxnVisitor {
   readonly data = new Map<string, Uint8Array | null>();
   last = 0;
+  /** Txns at the end that are of the leader whom nobody followed. */
+  wrong = 0;
+  committed = 0;
+  epochs = 0;
 
   hear(message: FromWorker): void {
     if (message.kind === "rows") this.#rows(message.bytes);
     if (message.kind === "batch") this.#batch(message.bytes);
-    if (message.kind === "recovered") this.last = message.zxidLast === 0 ? 0 : message.zxidLast - zxidStart;
+    if (message.kind !== "recovered") return;
+    this.last = message.zxidLast === 0 ? 0 : message.zxidLast - zxidStart;
+    this.committed = message.zxidCommitted === 0 ? 0 : message.zxidCommitted - zxidStart;
+    this.epochs = Math.max(0, message.epochAccepted + message.epochCurrent - 2);
+    const { accepted, current } = storyEpochs(this.epochs);
+    if (this.last > 0 || this.epochs > 0) {
+      assert.deepEqual([message.epochAccepted, message.epochCurrent], [accepted, current]);
+    }
   }
 
   #rows(bytes: Uint8Array): void {
@@ -56,6 +109,7 @@ export class StoryReader implements TxnVisitor {
       reader.at += 4 * 8 + 3 * 4 + 8 + 8;
       reader.span();
       assert.ok(!reader.failed, "the rows are whole");
+      assert.ok(!path.startsWith("/wrong-"), "the table holds only what was committed");
       this.data.set(path, data);
     }
   }
@@ -72,23 +126,33 @@ export class StoryReader implements TxnVisitor {
     this.dataSet(bytes, pathStart, pathEnd, dataStart, dataEnd);
   }
   dataSet(bytes: Uint8Array, pathStart: number, pathEnd: number, dataStart: number, dataEnd: number): void {
-    this.data.set(
-      textOf(bytes, pathStart, pathEnd),
-      dataStart < 0 ? null : bytes.subarray(dataStart, dataEnd),
-    );
+    const path = textOf(bytes, pathStart, pathEnd);
+    if (path.startsWith("/wrong-")) {
+      this.wrong++;
+      return;
+    }
+    assert.equal(this.wrong, 0, "what is wrong is at the end");
+    this.data.set(path, dataStart < 0 ? null : bytes.subarray(dataStart, dataEnd));
   }
   deleted(): void {}
   aclSet(): void {}
   sessionCreated(): void {}
   sessionClosed(): void {}
 
-  /** Throws unless exactly the first `last` txns were told. */
+  /** The last txn of the story. */
+  get real(): number {
+    return this.last - this.wrong;
+  }
+
+  /** Throws unless exactly the first `real` txns were told, and wrong ones behind them. */
   check(): void {
+    const { real } = this;
+    assert.ok(this.committed <= real, `${this.committed} of ${real} were committed`);
     const reserved = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
     let count = reserved.length;
     for (const path of reserved) if (!this.data.has(path)) count--;
-    let counter = Math.min(this.last, 2);
-    for (let n = 1; n <= this.last; n++) {
+    let counter = Math.min(real, 2);
+    for (let n = 1; n <= real; n++) {
       if (n === 2 || n % 3 === 0) counter = n;
       else count += this.#holds(n === 1 ? "/p" : `/p/${n}`, n === 1 ? null : dataOf(n)) ? 1 : 0;
     }

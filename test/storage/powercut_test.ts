@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { files } from "../../src/runtime/shared/files.ts";
+import type { Zxid } from "../../src/core/base/zxid.ts";
 import { StorageCore } from "../../src/storage/storage_core.ts";
 import type { FromWorker } from "../../src/storage/messages.ts";
 import { Child } from "../support/child.ts";
@@ -20,7 +21,7 @@ import { Random } from "../support/random.ts";
 import { isBun, sqlite, withDirectory } from "../support/runtime_storage.ts";
 import { DiskModel, readTrace } from "./powercut_disk.ts";
 import type { TraceRecord } from "./powercut_disk.ts";
-import { driveCore, storyBatch, StoryClock, StoryReader } from "./powercut_story.ts";
+import { driveCore, storyBatch, StoryClock, StoryReader, zxidStart } from "./powercut_story.ts";
 
 const cuts = Number(process.env["ZOOLET_CUTS"] ?? 60);
 const seed = Number(process.env["ZOOLET_SEED"] ?? 1);
@@ -61,8 +62,17 @@ async function recordLives(
   return readTrace(new Uint8Array(readFileSync(trace)));
 }
 
-/** Opens the directory, checks that it holds at least `acknowledged` txns, writes one more, and looks again. */
-function openAndCheck(directory: string, acknowledged: number): void {
+interface Promised {
+  readonly acknowledged: number;
+  readonly epochs: number;
+  readonly wrong: boolean;
+}
+
+/**
+ * Opens the directory, checks that it holds at least what was acknowledged and no epochs but those
+ * that were stored or about to be, truncates what has to go, writes more, and looks again.
+ */
+function openAndCheck(directory: string, promised: Promised): void {
   const options = {
     dataDir: directory,
     dataLogDir: directory,
@@ -70,8 +80,10 @@ function openAndCheck(directory: string, acknowledged: number): void {
     logRetainTxns: 100,
     logRetainMs: 0,
     mustExist: false,
+    serverId: 3,
   } as const;
-  let last = acknowledged;
+  let last = promised.acknowledged;
+  let epochs = promised.epochs;
   for (let round = 0; round < 2; round++) {
     const reader = new StoryReader();
     const seen: string[] = [];
@@ -85,9 +97,18 @@ function openAndCheck(directory: string, acknowledged: number): void {
     );
     send({ kind: "open", options });
     assert.ok(seen.includes("recovered"), "it recovers");
-    assert.ok(reader.last >= last, `txn ${reader.last} is the last, ${last} was acknowledged`);
+    assert.ok(reader.real >= last, `txn ${reader.real} is the last, ${last} was acknowledged`);
+    assert.ok(reader.wrong === 0 || (promised.wrong && round === 0), `${reader.wrong} txns came back`);
+    const epochsMax = epochs + (round === 0 ? 1 : 0);
+    assert.ok(
+      reader.epochs >= epochs && reader.epochs <= epochsMax,
+      `epochs ${reader.epochs}, not ${epochs}`,
+    );
+    epochs = reader.epochs;
     reader.check();
-    const batch = storyBatch(reader.last + 1, 2);
+    send({ kind: "execute", command: { kind: "truncate", after: zxidOf(reader.real) } });
+    assert.ok(seen.includes("stored"), "it truncates");
+    const batch = storyBatch(reader.real + 1, 2);
     send({
       kind: "append",
       bytes: batch.bytes,
@@ -97,10 +118,14 @@ function openAndCheck(directory: string, acknowledged: number): void {
       committed: batch.last,
     });
     assert.ok(seen.includes("durable"), "it goes on");
-    last = reader.last + 2;
+    last = reader.real + 2;
     send({ kind: "close" });
     assert.ok(seen.includes("closed"), "it closes");
   }
+}
+
+function zxidOf(n: number): Zxid {
+  return (n === 0 ? 0 : zxidStart + n) as Zxid;
 }
 
 test("every cut leaves a directory that starts by itself with all that was acknowledged", {
@@ -117,19 +142,22 @@ test("every cut leaves a directory that starts by itself with all that was ackno
       assert.ok(syncs > 50 && names > 3, `the library saw ${syncs} syncs and ${names} of directories`);
       const firstAck = records.findIndex((record) => record.kind === "A");
       const random = new Random(seed + life);
+      const renames = records.flatMap((record, i) => record.kind === "R" ? [i] : []);
       const points = Array.from({ length: Math.ceil(cuts / lives) }, () => {
-        // A third of them in the first start, where files are made.
-        return random.percent(33) ? random.below(firstAck + 20) : random.below(records.length + 1);
+        // A third of them in the first start, where files are made, and one where a file takes another's name.
+        if (random.percent(33)) return random.below(firstAck + 20);
+        if (random.percent(50)) return Math.max(0, random.pick(renames) - 20) + random.below(30);
+        return random.below(records.length + 1);
       }).sort((a, b) => a - b);
       const disk = new DiskModel();
       let at = 0;
       for (const point of points) {
-        for (; at < point; at++) disk.play(records[at] as TraceRecord);
+        for (; at < Math.min(point, records.length); at++) disk.play(records[at] as TraceRecord);
         const directory = join(base, "cut");
         mkdirSync(directory);
         const how = disk.cut(random, directory);
         try {
-          openAndCheck(directory, disk.acknowledged);
+          openAndCheck(directory, disk);
         } catch (error) {
           const message = error instanceof Error ? error.message : String(error);
           throw new Error(`seed ${seed + life}, record ${point} of ${records.length}, ${how}: ${message}`, {
@@ -155,7 +183,8 @@ test("a failed fsync is told once, and nothing is acknowledged after it", { time
     assert.equal(story.at(-1)?.kind, "F");
     const acknowledged = records.filter((record) => record.kind === "A").at(-1)?.offset ?? 0;
     assert.ok(acknowledged > 0, "some were acknowledged before");
-    openAndCheck(join(base, `life-${seed}`), acknowledged);
+    const epochs = records.filter((record) => record.kind === "E").at(-1)?.offset ?? 0;
+    openAndCheck(join(base, `life-${seed}`), { acknowledged, epochs, wrong: true });
     assert.ok(existsSync(join(base, `life-${seed}`, "log.db")));
   });
 });
