@@ -3,7 +3,7 @@
  * killed comes back, and nothing is left behind whatever ends it.
  */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -92,6 +92,35 @@ describe("zoolet dev", () => {
     assert.equal(dev.child.stdout.match(/zoolet ready/g)?.length, 1);
     for (const n of [1, 2, 3]) {
       assert.equal(readFileSync(join(place.path, "a", `peer-${n}`, "myid"), "utf8"), `${n}\n`);
+    }
+  });
+
+  it("has three voters, of which one leads, and an observer that knows nothing but their addresses", async () => {
+    const modes = await Promise.all(dev.ports.map((port) => askText(port, "srvr")));
+    const roles = modes.map((text) => /^Mode: (.*)$/m.exec(text)?.[1]).sort();
+    assert.deepEqual(roles, ["follower", "follower", "leader"]);
+
+    const members = [
+      ...readFileSync(join(place.path, "a", "peer-1", "zoolet.toml"), "utf8")
+        .matchAll(/^\d = (".*")$/gm),
+    ].map((match) => match[1]);
+    const file = join(place.path, "observer.toml");
+    writeFileSync(
+      file,
+      `[ensemble]\nobserve = [${
+        members.join(", ")
+      }]\n[client]\nport = 0\n[admin]\nenabled = false\n[words]\nallow = ["*"]\n`,
+    );
+    const { command, args } = runtimeCommand(runtimeUnderTest(), join(projectDirectory, "src", "main.ts"));
+    const child = new Child(command, [...args, "server", file]);
+    try {
+      const ready = await child.untilOutput(
+        /^zoolet ready mode=observer client=\S*:(\d+) .* data=memory .*$/m,
+        readyMs,
+      );
+      assert.match(await askText(Number(ready[1]), "srvr"), /^Mode: observer$/m);
+    } finally {
+      await child.stop();
     }
   });
 
