@@ -15,7 +15,7 @@ import { I } from "../../src/core/tree/tree.ts";
 import { CreateMode, OpCode } from "../../src/core/wire/opcodes.ts";
 import { Reader } from "../../src/core/wire/reader.ts";
 import { Writer } from "../../src/core/wire/writer.ts";
-import { Side } from "../core/tree/history.ts";
+import { Side } from "../core/zab/history.ts";
 import { apacheClassPath, apacheMissing, findOnPath, javaFlags } from "../support/apache.ts";
 import {
   createBody,
