@@ -297,6 +297,8 @@ export class Leader {
       if (other === learner || other.sid !== learner.sid || other.phase === "info") continue;
       this.#drop(other, "sid_twice", `server ${learner.sid} came again from ${learner.link.remote}`);
     }
+    // What it acknowledged before may be cut from its log now.
+    if (learner.voting) this.#acked.delete(learner.sid);
     if (!ensemble.members.includes(info.sid)) {
       this.#host.outbox.note(
         "info",
@@ -617,6 +619,7 @@ export class Leader {
 
   /** The host commits this txn now. */
   committed(bytes: Uint8Array, start: number, end: number, zxid: number): void {
+    if (this.#rounds.size > 0) this.#rounds.confirm(zxid);
     // The history that we were elected for went to each learner with its sync.
     if (zxid <= this.#historyLast) return;
     for (const learner of this.learners.values()) {
@@ -655,7 +658,7 @@ export class Leader {
   /** `release` is called once this leader is known to have led after now, behind all that is in flight. */
   sync(release: () => void): void {
     const { ledger } = this.#host;
-    this.#rounds.add({ zxid: ledger.inFlight === 0 ? 0 : ledger.proposed, release }, ledger.committed);
+    this.#rounds.add({ zxid: ledger.proposed, release }, ledger.committed);
   }
 
   #hearActive(learner: LearnerLink, packet: Packet): void {

@@ -98,6 +98,8 @@ export class Learner {
   #upToDate = false;
   /** The last commit that came before UPTODATE. */
   #committed: Zxid;
+  /** The end of the leader's history, as DIFF or TRUNC told. */
+  #level = 0;
   /** Everything up to here was acknowledged. */
   #acked = 0;
   #heardMs: number;
@@ -287,11 +289,13 @@ export class Learner {
       switch (packet.type) {
         case PacketType.Diff:
           this.syncKind = "diff";
+          this.#level = packet.zxid;
           // All that we have is to be replaced by what begins at nothing.
           if (this.#fromNothing) this.#startOver(0 as Zxid);
           return;
         case PacketType.Trunc:
           this.syncKind = "trunc";
+          this.#level = packet.zxid;
           return this.#truncate(packet.zxid as Zxid);
         case PacketType.Snap:
           this.syncKind = "snap";
@@ -469,7 +473,8 @@ export class Learner {
     this.phase = "acknowledged";
     this.#heardMs = this.#nowMs;
     const last = ledger.proposed;
-    const committed = this.#committed;
+    // All of the leader's history is committed once it has its quorum, also what we had already.
+    const committed = this.#committed = Math.max(this.#committed, Math.min(this.#level, last)) as Zxid;
     // The log first, then the epoch: the other way round a crash in between makes us believed too
     // much (ZOOKEEPER-4643). The disk does one thing after the other.
     this.#host.storeEpochs(this.epoch, this.epoch, () => {

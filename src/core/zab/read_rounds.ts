@@ -68,6 +68,18 @@ export class ReadRounds {
     if (count > 0) { for (const sync of this.#confirmed.splice(0, count)) sync.release(); }
   }
 
+  /**
+   * A txn commits now. Proposed after a sync came, it says as much as a round: a quorum followed us then.
+   * So whoever asked for it behind that sync is answered behind it.
+   */
+  confirm(zxid: number): void {
+    for (const list of [this.#confirmed, this.#running, this.#next]) {
+      let count = 0;
+      while (count < list.length && (list[count] as WaitingSync).zxid < zxid) count++;
+      for (const sync of list.splice(0, count)) sync.release();
+    }
+  }
+
   #answered(sid: number, needed: Map<LearnerLink, number>): boolean {
     if (sid === this.#sid) return true;
     for (const [learner, pings] of needed) {

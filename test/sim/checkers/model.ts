@@ -1,0 +1,289 @@
+/**
+ * Model: the state that the committed txns make, at every zxid.
+ *
+ * Each path keeps all versions it ever had, so that a reply which says "as of zxid z" can be checked
+ * whenever it comes. Sessions are kept as well: an ephemeral belongs to one that is alive, a
+ * sequential name is given out once for each life of its parent, and the txns of one session were
+ * asked for in the order in which they are committed.
+ */
+import { sessionHex, sessionIdOf } from "../../../src/core/base/zxid.ts";
+import { OpCode, opName } from "../../../src/core/wire/opcodes.ts";
+import { txnHeaderAt, type TxnVisitor, walkTxn } from "../../../src/core/wire/txns.ts";
+import { hex, hold } from "../violation.ts";
+
+export interface Version {
+  readonly zxid: number;
+  readonly exists: boolean;
+  readonly data: string | null;
+  readonly version: number;
+  readonly czxid: number;
+  readonly mzxid: number;
+  readonly owner: bigint;
+  /** Ever made, for the life of this znode. */
+  readonly creations: number;
+}
+
+interface Node {
+  readonly versions: Version[];
+  /** zxids at which its list of children changed. */
+  readonly childChanges: number[];
+  readonly children: Set<string>;
+}
+
+interface SessionState {
+  readonly createdAt: number;
+  closedAt: number;
+  cxidLast: number;
+}
+
+export interface ModelTxn {
+  readonly zxid: number;
+  readonly session: bigint;
+  readonly cxid: number;
+  readonly type: number;
+  readonly error: number;
+}
+
+const decoder = new TextDecoder();
+const sequentialName = /\/s-(\d{10})$/;
+const absent: Version = {
+  zxid: 0,
+  exists: false,
+  data: null,
+  version: 0,
+  czxid: 0,
+  mzxid: 0,
+  owner: 0n,
+  creations: 0,
+};
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
+export class Model implements TxnVisitor {
+  readonly #nodes = new Map<string, Node>();
+  readonly sessions = new Map<bigint, SessionState>();
+  readonly #txns = new Map<number, ModelTxn>();
+  readonly #numbers = new Map<string, number>();
+  #sessionId = 0n;
+  /** The last txn, for a person. */
+  told = "";
+
+  constructor() {
+    for (const path of ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"]) {
+      this.#node(path).versions.push({ ...absent, exists: true, data: "" });
+      if (path !== "/") this.#node(parentOf(path)).children.add(path);
+    }
+  }
+
+  #node(path: string): Node {
+    let node = this.#nodes.get(path);
+    if (node === undefined) {
+      node = { versions: [], childChanges: [], children: new Set() };
+      this.#nodes.set(path, node);
+    }
+    return node;
+  }
+
+  txn(zxid: number): ModelTxn | null {
+    return this.#txns.get(zxid) ?? null;
+  }
+
+  commit(zxid: number, bytes: Uint8Array): void {
+    const { sessionHi, sessionLo, cxid, type } = txnHeaderAt(bytes, 0, bytes.length);
+    const session = BigInt.asIntN(64, sessionIdOf(sessionHi, sessionLo));
+    this.#sessionId = session;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const error = type === OpCode.Error ? view.getInt32(32) : 0;
+    this.#txns.set(zxid, { zxid, session, cxid, type, error });
+    this.told = `${opName(type)}${error === 0 ? "" : ` ${error}`} cxid ${cxid} of ${
+      sessionHex(sessionIdOf(sessionHi, sessionLo))
+    }`;
+    this.#checkSession(zxid, session, cxid, type);
+    const known = walkTxn(bytes, 0, bytes.length, this);
+    hold(known, "txns are well-formed", () => `${hex(zxid)} ${this.told}`);
+  }
+
+  #checkSession(zxid: number, session: bigint, cxid: number, type: number): void {
+    if (type === OpCode.CreateSession || type === OpCode.Error || session === 0n) return;
+    const state = this.sessions.get(session);
+    hold(
+      state !== undefined && state.closedAt === 0,
+      "txns belong to a living session",
+      () =>
+        `${hex(zxid)} ${this.told}, which is ${
+          state === undefined ? "unknown" : `closed at ${hex(state.closedAt)}`
+        }`,
+    );
+    if (state === undefined || (type === OpCode.CloseSession && cxid === 0)) return;
+    hold(
+      cxid > state.cxidLast,
+      "session order",
+      () => `${hex(zxid)} ${this.told} comes behind cxid ${state.cxidLast} of the same session`,
+    );
+    state.cxidLast = cxid;
+  }
+
+  // ----------------------------------------------------------------------------------- TxnVisitor
+
+  created(
+    bytes: Uint8Array,
+    pathStart: number,
+    pathEnd: number,
+    dataStart: number,
+    dataEnd: number,
+    _aclsStart: number,
+    _aclsEnd: number,
+    ownerHi: number,
+    ownerLo: number,
+    _parentCversion: number,
+    zxid: number,
+    _timeMs: number,
+  ): void {
+    const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
+    this.told += ` ${path}`;
+    const data = dataStart < 0 ? null : decoder.decode(bytes.subarray(dataStart, dataEnd));
+    const owner = BigInt.asIntN(64, sessionIdOf(ownerHi, ownerLo));
+    const node = this.#node(path);
+    hold(
+      !(node.versions.at(-1)?.exists ?? false),
+      "creates are of what is not there",
+      () => `${path} at ${hex(zxid)}`,
+    );
+    node.versions.push({
+      zxid,
+      exists: true,
+      data,
+      version: 0,
+      czxid: zxid,
+      mzxid: zxid,
+      owner,
+      creations: 0,
+    });
+    if (owner !== 0n) {
+      hold(
+        owner === this.#sessionId && this.sessions.get(owner)?.closedAt === 0,
+        "ephemerals belong to a living session",
+        () => `${path} at ${hex(zxid)}`,
+      );
+    }
+    const parent = parentOf(path);
+    this.#childrenChanged(parent, zxid).children.add(path);
+    const number = sequentialName.exec(path)?.[1];
+    if (number === undefined) return;
+    const life = `${parent} ${this.now(parent).czxid}`;
+    hold(
+      Number(number) > (this.#numbers.get(life) ?? -1),
+      "sequential names are never given twice",
+      () => `${path} at ${hex(zxid)} after ${this.#numbers.get(life)}`,
+    );
+    this.#numbers.set(life, Number(number));
+  }
+
+  #childrenChanged(path: string, zxid: number): Node {
+    const node = this.#node(path);
+    hold(node.versions.at(-1)?.exists ?? false, "children have a parent", () => `${path} at ${hex(zxid)}`);
+    if (node.childChanges.at(-1) !== zxid) node.childChanges.push(zxid);
+    return node;
+  }
+
+  deleted(bytes: Uint8Array, pathStart: number, pathEnd: number, zxid: number): void {
+    const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
+    this.told += ` ${path}`;
+    const node = this.#node(path);
+    hold(
+      node.versions.at(-1)?.exists ?? false,
+      "deletes are of what is there",
+      () => `${path} at ${hex(zxid)}`,
+    );
+    node.versions.push({ ...absent, zxid });
+    this.#childrenChanged(parentOf(path), zxid);
+  }
+
+  dataSet(
+    bytes: Uint8Array,
+    pathStart: number,
+    pathEnd: number,
+    dataStart: number,
+    dataEnd: number,
+    version: number,
+    zxid: number,
+    _timeMs: number,
+  ): void {
+    const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
+    this.told += ` ${path}`;
+    const before = this.now(path);
+    const data = dataStart < 0 ? null : decoder.decode(bytes.subarray(dataStart, dataEnd));
+    hold(before.exists, "data is set where there is a znode", () => `${path} at ${hex(zxid)}`);
+    hold(version === before.version + 1, "versions go up by one", () => `${path} at ${hex(zxid)}`);
+    this.#node(path).versions.push({ ...before, zxid, data, version, mzxid: zxid });
+  }
+
+  aclSet(): void {}
+
+  sessionCreated(hi: number, lo: number): void {
+    const id = BigInt.asIntN(64, sessionIdOf(hi, lo));
+    hold(!this.sessions.has(id), "session ids are given once", () => this.told);
+    this.sessions.set(id, { createdAt: 0, closedAt: 0, cxidLast: 0 });
+  }
+
+  sessionClosed(hi: number, lo: number, zxid: number): void {
+    const state = this.sessions.get(BigInt.asIntN(64, sessionIdOf(hi, lo)));
+    if (state !== undefined) state.closedAt = zxid;
+  }
+
+  // --------------------------------------------------------------------------------------- asking
+
+  now(path: string): Version {
+    return this.#nodes.get(path)?.versions.at(-1) ?? absent;
+  }
+
+  /** As it was when `zxid` was the last that had been applied. */
+  as(path: string, zxid: number): Version {
+    const versions = this.#nodes.get(path)?.versions ?? [];
+    for (let i = versions.length - 1; i >= 0; i--) {
+      const version = versions[i] as Version;
+      if (version.zxid <= zxid) return version;
+    }
+    return absent;
+  }
+
+  childrenAs(path: string, zxid: number): string[] {
+    const names: string[] = [];
+    for (const child of this.#nodes.get(path)?.children ?? []) {
+      if (this.as(child, zxid).exists) names.push(child.slice(path === "/" ? 1 : path.length + 1));
+    }
+    return names.sort();
+  }
+
+  /** The first change that a watch of this kind, set at `after`, hears of; 0 for none up to `upTo`. */
+  changed(path: string, kind: "data" | "child", after: number, upTo: number): number {
+    const node = this.#nodes.get(path);
+    if (node === undefined) return 0;
+    let first = 0;
+    for (let i = node.versions.length - 1; i >= 0; i--) {
+      const { zxid, exists } = node.versions[i] as Version;
+      if (zxid <= after) break;
+      if (zxid <= upTo && (kind === "data" || !exists)) first = zxid;
+    }
+    if (kind === "data") return first;
+    for (let i = node.childChanges.length - 1; i >= 0; i--) {
+      const zxid = node.childChanges[i] as number;
+      if (zxid <= after) break;
+      if (zxid <= upTo && (first === 0 || zxid < first)) first = zxid;
+    }
+    return first;
+  }
+
+  /** Ephemerals that outlived their session, as things stand now. */
+  orphans(): string[] {
+    const found: string[] = [];
+    for (const [path, { versions }] of this.#nodes) {
+      const last = versions.at(-1);
+      if (last === undefined || !last.exists || last.owner === 0n) continue;
+      if (this.sessions.get(last.owner)?.closedAt !== 0) found.push(path);
+    }
+    return found;
+  }
+}

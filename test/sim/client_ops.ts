@@ -1,0 +1,228 @@
+/**
+ * Client ops: what clients ask, by chance, and how each reply is held against the committed history.
+ *
+ * A few paths and a few clients, so that requests meet. Data are unique, so a value that is read names
+ * its write.
+ */
+import { bytesOf } from "../../src/core/base/bytes.ts";
+import { ErrorCode } from "../../src/core/wire/errors.ts";
+import { OpCode } from "../../src/core/wire/opcodes.ts";
+import type { Reader } from "../../src/core/wire/reader.ts";
+import { aclOpen } from "../../src/core/wire/records.ts";
+import { readDataReply, readNamesReply, readPathReply, readStatReply } from "../../src/core/wire/replies.ts";
+import {
+  type MultiOp,
+  writeCreateRequest,
+  writeDeleteRequest,
+  writeMultiRequest,
+  writePathRequest,
+  writeSetDataRequest,
+  writeWatchableRequest,
+} from "../../src/core/wire/requests.ts";
+import type { Writer } from "../../src/core/wire/writer.ts";
+import type { Model } from "./checkers/model.ts";
+import type { Watches } from "./checkers/watches.ts";
+import type { Chance } from "./prng.ts";
+import { hex, hold } from "./violation.ts";
+
+export interface Ask {
+  readonly op: number;
+  readonly path: string;
+  readonly watch: boolean;
+  readonly text: string;
+  readonly write: (w: Writer) => void;
+}
+
+const plain = ["/a", "/b", "/c", "/a/x", "/a/y", "/b/x"];
+const ephemeral = ["/e0", "/e1", "/e2", "/a/e", "/c/e"];
+const parents = ["/a", "/b", ""];
+
+export interface Asker {
+  readonly chance: Chance;
+  readonly dataBytesMax: number;
+  /** Unique. */
+  readonly token: string;
+  /** Sequential znodes that were made. */
+  readonly made: readonly string[];
+}
+
+function dataOf({ chance, dataBytesMax, token }: Asker): Uint8Array {
+  return bytesOf(token + "~".repeat(chance.below(dataBytesMax)));
+}
+
+export function createAsk(path: string, flags: number, data: Uint8Array): Ask {
+  return {
+    op: OpCode.Create,
+    path,
+    watch: false,
+    text: `create ${path} ${flags}`,
+    write: (w) => writeCreateRequest(w, path, data, aclOpen, flags),
+  };
+}
+
+export function readAsk(op: number, path: string, watch: boolean): Ask {
+  return {
+    op,
+    path,
+    watch,
+    text: `read ${op} ${path}${watch ? " with a watch" : ""}`,
+    write: (w) => writeWatchableRequest(w, path, watch),
+  };
+}
+
+export function syncAsk(): Ask {
+  return { op: OpCode.Sync, path: "/", watch: false, text: "sync", write: (w) => writePathRequest(w, "/") };
+}
+
+export function closeAsk(): Ask {
+  return { op: OpCode.CloseSession, path: "", watch: false, text: "closeSession", write: () => {} };
+}
+
+export function randomAsk(asker: Asker): Ask {
+  const { chance: c } = asker;
+  const kind = c.weighted([
+    [22, "create"],
+    [10, "ephemeral"],
+    [12, "sequential"],
+    [18, "set"],
+    [12, "delete"],
+    [7, "multi"],
+    [24, "get"],
+    [8, "exists"],
+    [14, "children"],
+    [6, "sync"],
+  ]);
+  switch (kind) {
+    case "create":
+      return createAsk(c.pick(plain), 0, dataOf(asker));
+    case "ephemeral":
+      return createAsk(c.pick(ephemeral), 1, dataOf(asker));
+    case "sequential":
+      return createAsk(`${c.pick(parents)}/s-`, c.pick([2, 3]), dataOf(asker));
+    case "set": {
+      const path = c.pick(c.happens(0.8) ? plain : ephemeral);
+      const version = c.happens(0.8) ? -1 : c.below(4);
+      const data = dataOf(asker);
+      const write = (w: Writer) => writeSetDataRequest(w, path, data, version);
+      return { op: OpCode.SetData, path, watch: false, text: `set ${path} if ${version}`, write };
+    }
+    case "delete": {
+      const path = c.happens(0.4) && asker.made.length > 0 ? c.pick(asker.made) : c.pick(plain);
+      const write = (w: Writer) => writeDeleteRequest(w, path, -1);
+      return { op: OpCode.Delete, path, watch: false, text: `delete ${path}`, write };
+    }
+    case "multi": {
+      const ops: MultiOp[] = [];
+      const count = c.between(1, 4);
+      for (let i = 0; i < count; i++) {
+        const path = c.pick(plain);
+        const data = dataOf(asker);
+        if (c.happens(0.5)) ops.push({ kind: "setData", path, data, version: -1 });
+        else if (c.happens(0.3)) ops.push({ kind: "delete", path, version: -1 });
+        else {
+          const flags = c.pick([0, 0, 1]);
+          ops.push({ kind: "create", op: OpCode.Create, path, data, acls: aclOpen, flags });
+        }
+      }
+      const write = (w: Writer) => writeMultiRequest(w, ops);
+      return { op: OpCode.Multi, path: "", watch: false, text: `multi of ${count}`, write };
+    }
+    case "get":
+      return readAsk(OpCode.GetData, c.pick(c.happens(0.8) ? plain : ephemeral), c.happens(0.4));
+    case "exists":
+      return readAsk(OpCode.Exists, c.pick(c.happens(0.6) ? plain : ephemeral), c.happens(0.6));
+    case "children":
+      return readAsk(OpCode.GetChildren, c.pick(["/", ...parents.slice(0, 2)]), c.happens(0.3));
+    default:
+      return syncAsk();
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** Is this reply, as of `zxid`, what the committed history says? Arms the watch that was asked for. */
+export function checkRead(
+  who: string,
+  ask: Ask,
+  err: number,
+  zxid: number,
+  r: Reader,
+  model: Model,
+  watches: Watches,
+): void {
+  const { op, path, watch } = ask;
+  const now = model.as(path, zxid);
+  const where = () => `${who} ${ask.text} as of ${hex(zxid)}`;
+  if (err !== ErrorCode.Ok) {
+    hold(err === ErrorCode.NoNode, "reads are answered", () => `${where()}: error ${err}`);
+    hold(
+      !now.exists,
+      "reads are of committed state",
+      () => `${where()}: says there is none, made at ${hex(now.czxid)}`,
+    );
+    if (watch && op === OpCode.Exists) watches.arm(path, "data", zxid, true);
+    return;
+  }
+  hold(now.exists, "reads are of committed state", () => `${where()}: says there is one`);
+  if (op === OpCode.GetChildren) {
+    const names = readNamesReply(r).sort().join(" ");
+    const expected = model.childrenAs(path, zxid).join(" ");
+    hold(
+      names === expected,
+      "reads are of committed state",
+      () => `${where()}: [${names}], not [${expected}]`,
+    );
+    if (watch) watches.arm(path, "child", zxid, false);
+    return;
+  }
+  const data = op === OpCode.GetData ? readDataReply(r) : null;
+  const stat = data === null ? readStatReply(r) : data.stat;
+  const { czxid, mzxid, version } = now;
+  const same = stat.czxid === czxid && stat.mzxid === mzxid && stat.version === version &&
+    BigInt.asIntN(64, stat.ephemeralOwner) === now.owner;
+  hold(
+    same && !r.failed,
+    "reads are of committed state",
+    () =>
+      `${where()}: czxid ${hex(stat.czxid)} mzxid ${hex(stat.mzxid)} version ${stat.version}, not ${
+        hex(czxid)
+      } ${hex(mzxid)} ${version}`,
+  );
+  if (data !== null) {
+    const text = data.data === null ? null : decoder.decode(data.data);
+    hold(text === now.data, "reads are of committed state", () => `${where()}: ${text}, not ${now.data}`);
+  }
+  if (watch) watches.arm(path, "data", zxid, false);
+}
+
+/** A write that was answered is in the history, at the zxid of its reply and by who asked. */
+export function checkWrite(
+  who: string,
+  ask: Ask,
+  session: bigint,
+  xid: number,
+  err: number,
+  zxid: number,
+  r: Reader,
+  model: Model,
+): string | null {
+  const txn = model.txn(zxid);
+  const ours = txn !== null && txn.session === session && txn.cxid === xid;
+  const where = () =>
+    `${who} ${ask.text} xid ${xid}, answered ${err} at ${hex(zxid)}; committed there: ${
+      txn === null ? "nothing" : `type ${txn.type} error ${txn.error} cxid ${txn.cxid}`
+    }`;
+  if (err !== ErrorCode.Ok) {
+    hold(!ours || txn.error === err, "answered writes are committed", where);
+    return null;
+  }
+  hold(ours && txn.error === 0, "answered writes are committed", where);
+  if (ask.op !== OpCode.Create) return null;
+  const path = readPathReply(r);
+  hold(
+    path.startsWith(ask.path) && model.as(path, zxid).czxid === zxid,
+    "answered writes are committed",
+    where,
+  );
+  return path;
+}

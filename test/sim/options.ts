@@ -1,0 +1,60 @@
+/**
+ * Options: a plan as the options of one peer.
+ */
+import type { PeerOptions } from "../../src/core/peer/options.ts";
+import type { World } from "./world.ts";
+
+export function optionsOf(
+  world: World,
+  sid: number,
+  bornWallMs: number,
+  bornMonoMs: number,
+  hashSeed: number,
+): PeerOptions {
+  const { plan, quorum } = world;
+  const members = [...plan.voters, ...plan.observers];
+  const lines = members.map((one) => {
+    const role = plan.observers.includes(one) ? "observer" : "participant";
+    return `server.${one}=10.0.0.${one}:2888:3888:${role};0.0.0.0:2181`;
+  });
+  return {
+    serverId: sid,
+    tickMs: plan.tickMs,
+    sessionTimeoutMsMin: plan.tickMs * 2,
+    sessionTimeoutMsMax: plan.tickMs * 20,
+    digestEnabled: plan.digestEnabled,
+    judge: {
+      extendedTypes: true,
+      skipAcl: false,
+      enforceQuota: false,
+      closeSessionTxn: true,
+      auth: { superDigest: null, digestEnabled: true },
+    },
+    reaper: { checkMs: 60_000, perMinuteMax: 10_000, neverUsedMs: 0 },
+    enforceAuthSchemes: [],
+    bornWallMs,
+    bornMonoMs,
+    hashSeed,
+    ensemble: {
+      sid,
+      observer: plan.observers.includes(sid),
+      members,
+      quorum,
+      configText: [...lines, "version=0"].join("\n"),
+      configVersion: 0,
+      initLimit: plan.initLimit,
+      syncLimit: plan.syncLimit,
+      leaderServes: plan.leaderServes,
+      settleMs: plan.settleMs,
+      notificationMsMin: plan.notificationMsMin,
+      notificationMsMax: plan.notificationMsMax,
+      observerElectionDelayMs: plan.observerElectionDelayMs,
+      historyTxnsMin: plan.historyTxnsMin,
+      historyBytesMax: plan.historyBytesMax,
+      snapshotSizeFactor: plan.snapshotSizeFactor,
+      snapSyncsMax: plan.snapSyncsMax,
+      diffSyncsMax: plan.diffSyncsMax,
+      observerMasters: false,
+    },
+  };
+}
