@@ -160,6 +160,9 @@ export class Peer implements Road {
   syncMsLast = 0;
   syncKindLast: "diff" | "trunc" | "snap" | null = null;
   forwarded = 0;
+  proposals = 0;
+  /** When the part was last taken or left. */
+  phaseSinceMs = 0;
   proposalsReceived = 0;
   commitsReceived = 0;
   proposalBytesLast = -1;
@@ -601,7 +604,7 @@ export class Peer implements Road {
     this.quotas.settleAll();
     this.sessions.rest();
     if (wasServing) this.#unavailableAtMs = this.#monoMs;
-    this.#lookedAtMs = this.#monoMs;
+    this.#lookedAtMs = this.phaseSinceMs = this.#monoMs;
     this.#lookAtMs = this.#monoMs;
     const { observer, observerElectionDelayMs } = must(this.member, "only members have parts");
     if (observer) this.#lookAtMs += this.#random() * observerElectionDelayMs;
@@ -646,7 +649,7 @@ export class Peer implements Road {
     this.elections++;
     this.electionMsLast = this.#monoMs - this.#lookedAtMs;
     this.electionTimes.record(this.electionMsLast);
-    this.#decidedAtMs = this.#monoMs;
+    this.#decidedAtMs = this.phaseSinceMs = this.#monoMs;
     const leads = decision.leader === member.sid;
     this.outbox.note(
       "info",
@@ -759,7 +762,7 @@ export class Peer implements Road {
     this.syncMsLast = this.#monoMs - this.#decidedAtMs;
     this.syncTimes.record(this.syncMsLast);
     this.unavailableTimes.record(this.#monoMs - this.#unavailableAtMs);
-    this.servingSinceMs = this.#monoMs;
+    this.servingSinceMs = this.phaseSinceMs = this.#monoMs;
     this.outbox.note("info", "serving", `Serving clients, ${as} in epoch ${this.epochs.current}`, {
       epoch: this.epochs.current,
       zxid: zxidHex(this.zxid),
@@ -873,6 +876,7 @@ export class Peer implements Road {
     followed: (epoch: number, committed: Zxid) => this.#followed(epoch, committed),
     commit: (zxid: Zxid) => {
       this.commitsReceived++;
+      this.proposalsReceived++;
       this.#commitUpTo(zxid);
     },
     synced: () => {
@@ -1072,7 +1076,26 @@ export class Peer implements Road {
     if (op === OpCode.Create && type === OpCode.CreateContainer) connection.plainCreates.add(zxid);
   }
 
+  resetEnsembleStats(): void {
+    this.proposals =
+      this.proposalsReceived =
+      this.commitsReceived =
+      this.forwarded =
+        0;
+    this.proposalBytesLast = this.proposalBytesMin = this.proposalBytesMax = -1;
+    this.electionTimes.reset();
+    this.syncTimes.reset();
+    this.unavailableTimes.reset();
+    this.quorumTimes.reset();
+  }
+
+  /** Of a learner: syncs that went to the leader. */
+  get pendingSyncs(): number {
+    return this.#syncs.length;
+  }
+
   #countProposal(bytes: number): void {
+    this.proposals++;
     this.proposalBytesLast = bytes;
     if (bytes > this.proposalBytesMax) this.proposalBytesMax = bytes;
     if (bytes < this.proposalBytesMin || this.proposalBytesMin < 0) this.proposalBytesMin = bytes;

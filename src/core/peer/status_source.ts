@@ -6,6 +6,7 @@ import { OpCode, opName } from "../wire/opcodes.ts";
 import type { WatchTable } from "../watch/table.ts";
 import type { Connection } from "./connection.ts";
 import { opSlot } from "./counters.ts";
+import { ensembleStatus } from "./ensemble_status.ts";
 import type { Peer } from "./peer.ts";
 import type { ConnectionStatus, PeerStatus, PeerStatusSource, SessionStatus } from "./status.ts";
 
@@ -76,9 +77,9 @@ export function makeStatusSource(
         if (count > 0) requestsByOp.set(opName(op), count);
       }
       return {
-        ensemble: null,
-        mode: "standalone",
-        serving: true,
+        ensemble: ensembleStatus(peer, clock.monotonicMs()),
+        mode: peer.mode,
+        serving: peer.serving,
         serverId: peer.options.serverId,
         zxidLast: peer.zxid,
         // The root counts twice, once as "" and once as "/", as it always has.
@@ -162,7 +163,10 @@ export function makeStatusSource(
           bytes: use?.bytes ?? 0,
         };
       }),
-    resetStats: () => counters.reset(),
+    resetStats: () => {
+      counters.reset();
+      peer.resetEnsembleStats();
+    },
     resetConnectionStats: () => {
       for (const connection of live(peer)) connection.resetStats();
     },

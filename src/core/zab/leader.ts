@@ -239,6 +239,7 @@ export class Leader {
       }
       this.#packet.at(b, at, next);
       this.packetsReceived++;
+      learner.packetsReceived++;
       this.#hear(learner, this.#packet);
       if (this.#ended || learner.link.closed) return;
       at = next;
@@ -612,7 +613,7 @@ export class Leader {
     for (const learner of this.learners.values()) {
       if (!learner.live || learner.observer) continue;
       writeDataPacket(learner.link.out, PacketType.Proposal, zxid, bytes, start, end);
-      learner.sent = zxid;
+      learner.proposed(zxid, this.#nowMs);
       outbox.touchLink(learner.link);
     }
   }
@@ -629,6 +630,7 @@ export class Leader {
         writeDataPacket(out, PacketType.Inform, zxid, bytes, start, end);
         learner.sent = zxid;
       } else writePacket(out, PacketType.Commit, zxid);
+      learner.packetsSent++;
       this.#host.outbox.touchLink(learner.link);
     }
   }
@@ -673,13 +675,14 @@ export class Leader {
             `it acknowledges 0x${packet.zxid.toString(16)}, which it was never sent`,
           );
         }
-        learner.acked = packet.zxid;
+        learner.acknowledged(packet.zxid, this.#nowMs);
         if (learner.voting) this.#acked.set(learner.sid, packet.zxid);
         return;
       case PacketType.Ping:
         return this.#hearPing(learner, packet);
       case PacketType.Request: {
         if (packet.dataBytes < 16) return this.#drop(learner, "request_short", "a REQUEST without a head");
+        learner.requests++;
         return this.#host.request(learner, packet);
       }
       case PacketType.Revalidate:
@@ -758,6 +761,7 @@ export class Leader {
 
   #ping(learner: LearnerLink): void {
     if (learner.phase === "active") learner.pingsSent++;
+    learner.packetsSent++;
     writePacket(learner.link.out, PacketType.Ping, this.zxidLast);
     this.#host.outbox.touchLink(learner.link);
   }

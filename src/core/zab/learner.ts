@@ -82,6 +82,7 @@ export class Learner {
   epoch = 0;
   syncKind: SyncKind | null = null;
   packetsReceived = 0;
+  packetsSent = 0;
   readonly startedMs: number;
   syncMs = 0;
   readonly #host: LearnerHost;
@@ -585,6 +586,7 @@ export class Learner {
     const { out } = this.link as Link;
     // Behind NEWLEADER all is of one epoch, so without a gap.
     for (let zxid = this.#acked + 1; zxid <= durable; zxid++) writePacket(out, PacketType.Ack, zxid);
+    this.packetsSent += durable - this.#acked;
     this.#acked = durable;
     this.#host.outbox.touchLink(this.link as Link);
   }
@@ -608,6 +610,7 @@ export class Learner {
     out.i32(op);
     out.rawRange(bytes, start, end);
     endPacket(out, at, identities);
+    this.packetsSent++;
     this.#host.outbox.touchLink(link);
   }
 

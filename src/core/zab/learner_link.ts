@@ -9,6 +9,7 @@
  *           leader is established   └─ from here on it is `live` and gets each proposal
  * ```
  */
+import { LatencyHistogram } from "../base/histogram.ts";
 import type { SnapshotWriter } from "./snapshot_writer.ts";
 import type { Link } from "./link.ts";
 
@@ -53,6 +54,15 @@ export class LearnerLink {
   pingsSent = 0;
   pingsAnswered = 0;
 
+  // For operators.
+  packetsReceived = 0;
+  packetsSent = 0;
+  requests = 0;
+  readonly ackTimes = new LatencyHistogram();
+  /** One proposal at a time is timed until it is acknowledged. */
+  #timedZxid = 0;
+  #timedMs = 0;
+
   constructor(link: Link, monoMs: number) {
     this.link = link;
     this.openedMs = this.heardMs = monoMs;
@@ -60,5 +70,21 @@ export class LearnerLink {
 
   get name(): string {
     return `${this.observer ? "observer" : "follower"} ${this.sid} at ${this.link.remote}`;
+  }
+
+  /** A proposal leaves for it now. */
+  proposed(zxid: number, monoMs: number): void {
+    this.sent = zxid;
+    this.packetsSent++;
+    if (this.#timedZxid !== 0) return;
+    this.#timedZxid = zxid;
+    this.#timedMs = monoMs;
+  }
+
+  acknowledged(zxid: number, monoMs: number): void {
+    this.acked = zxid;
+    if (this.#timedZxid === 0 || zxid < this.#timedZxid) return;
+    this.ackTimes.record(monoMs - this.#timedMs);
+    this.#timedZxid = 0;
   }
 }
