@@ -1,8 +1,8 @@
 /**
  * Loop: the shell around one peer. Inbox → step → effects.
  *
- * Every callback of the runtime ends in `turn`: the next batch goes to the disk first, so that it
- * works while we send; then each connection's bytes leave in one write; then lines that had to wait
+ * Every callback of the runtime ends in `turn`: what the other members wait for leaves first, then
+ * the next batch goes to the disk, so that it works while we send; then each connection's bytes leave in one write; then lines that had to wait
  * may go on. Nothing here decides anything about znodes.
  */
 import { appendBytesPause, replyBytesPause, waitingBytesPause } from "../core/base/limits.ts";
@@ -251,12 +251,13 @@ export class Loop implements LineOwner {
   }
 
   #drain(): void {
-    this.#work();
     const { outbox } = this.#peer;
+    // Proposals and acknowledgements first: the others' disks work while ours does.
     if (this.#others !== null) {
       this.#others.drain();
       if (outbox.logReads.length > 0) this.#readLogs();
     }
+    this.#work();
     const { dirty, closing, notes } = outbox;
     for (const connection of dirty) {
       connection.dirty = false;
