@@ -2,8 +2,8 @@
  * Loop: the shell around one peer. Inbox → step → effects.
  *
  * Every callback of the runtime ends in `turn`: what the other members wait for leaves first, then
- * the next batch goes to the disk, so that it works while we send; then each connection's bytes leave in one write; then lines that had to wait
- * may go on. Nothing here decides anything about znodes.
+ * the next batch goes to the disk, so that it works while we send; then each connection's bytes
+ * leave in one write; then lines that had to wait may go on. Nothing here decides anything about znodes.
  */
 import { appendBytesPause, replyBytesPause, waitingBytesPause } from "../core/base/limits.ts";
 import { type Connection, ConnectionState } from "../core/peer/connection.ts";
