@@ -13,6 +13,7 @@ import { crc32 } from "../runtime/shared/crc32.ts";
 import type { SqliteDatabase, SqliteStatement, SqliteValue } from "../runtime/ports.ts";
 import { epochOf } from "../core/base/zxid.ts";
 import type { Zxid } from "../core/base/zxid.ts";
+import type { LogTail } from "../core/zab/disk.ts";
 import { txnEndAt, txnTimeAt, txnZxidAt } from "./batch_bytes.ts";
 import type { DatabaseKind } from "./database_files.ts";
 import { storageError } from "./errors.ts";
@@ -239,13 +240,27 @@ export class LogFile {
 
   /**
    * No rows any more: the next one lies right behind `base`. With a new `generation` this is also
-   * the moment at which a new table takes the old one's place (replacement.ts).
+   * the moment at which a new table takes the old one's place (replacement.ts); `tail` is the first
+   * row behind it, there in the same moment.
    */
-  empty(base: number, total: number, generation: number): void {
+  empty(base: number, total: number, generation: number, tail: LogTail | null = null): void {
     this.#transaction(() => {
       this.#database.exec("delete from batch");
       this.putMeta("base", base);
       this.putMeta("base_total", total);
+      if (tail !== null) {
+        const { bytes, first, last, txns, committed } = tail;
+        this.#insert.run(
+          first,
+          last,
+          txns,
+          total + txns,
+          txnTimeAt(bytes, 0),
+          crc32(bytes),
+          bytes,
+          committed,
+        );
+      }
       if (generation === this.generation) return;
       this.putMeta("generation", generation);
       this.putMeta(metaTreeNext, 1);
@@ -253,6 +268,7 @@ export class LogFile {
     this.generation = generation;
     this.pagesWaiting += logTruncatedPages;
     this.#look();
+    if (tail !== null) return;
     this.last = base;
     this.total = total;
   }

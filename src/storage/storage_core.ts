@@ -12,6 +12,7 @@
  */
 import { unreachable } from "../core/base/assert.ts";
 import type { Zxid } from "../core/base/zxid.ts";
+import type { LogTail } from "../core/zab/disk.ts";
 import type { ClockPort } from "../runtime/ports.ts";
 import type { DiskPorts } from "./database_files.ts";
 import { openDisk, openTree } from "./disk.ts";
@@ -199,7 +200,7 @@ export class StorageCore {
         this.#begun().sessions(command.list);
         break;
       case "replaceEnd":
-        this.#replace(command.zxid);
+        this.#replace(command.zxid, command.tail ?? null);
         break;
       default:
         return unreachable(command);
@@ -231,20 +232,21 @@ export class StorageCore {
   }
 
   /** The steps of replacement.ts. */
-  #replace(zxid: number): void {
+  #replace(zxid: number, tail: LogTail | null): void {
     const { disk, leisure, options } = this.#opened();
     const { log, tree } = disk;
     const generation = log.generation + 1;
     this.#dropPass();
     this.#begun().complete(zxid, log.total, String(log.meta("log_id")), generation);
     this.#replacement = null;
-    log.empty(zxid, log.total, generation);
+    log.empty(zxid, log.total, generation, tail);
     tree.close();
     takeNextTree(this.#ports.files, log, tree.path);
     const next = openTree(this.#ports, log, tree.path, []);
     this.#disk = { ...disk, tree: next };
     this.#leisure = new Leisure(log, next, options, this.#ports.clock);
     this.#leisure.follows(leisure);
+    if (tail !== null) this.#leisure.bytesBehind = tail.bytes.length;
     this.#caughtUpAtMs = this.#ports.clock.monotonicMs();
     this.#tellStats();
   }

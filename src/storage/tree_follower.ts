@@ -50,6 +50,8 @@ export class TreeFollower implements TxnVisitor {
   readonly #sessions = new Map<string, PendingSession>();
   /** Paths created in this chunk by owner; those of the table are asked of its index. */
   readonly #owned = new Map<string, Set<string>>();
+  /** A create was told whose path was not free. */
+  #taken: string | null = null;
 
   constructor(tree: TreeFile, careful: boolean) {
     this.#tree = tree;
@@ -194,7 +196,12 @@ export class TreeFollower implements TxnVisitor {
       const row = this.#look(path);
       if (row !== null && row.ownerHi === hi && row.ownerLo === lo) this.#remove(path, zxid);
     }
-    for (const path of [...(this.#owned.get(`${hi}:${lo}`) ?? [])]) this.#remove(path, zxid);
+    for (const path of [...(this.#owned.get(`${hi}:${lo}`) ?? [])]) {
+      // Where the create was wrong, what is there may be of another owner and stays.
+      const unseen = !this.#careful && this.#rows.get(path)?.inTable === false;
+      if (unseen && this.#tree.find(path) !== null) this.#taken ??= path;
+      this.#remove(path, zxid);
+    }
   }
 
   /** The pending row of a path, read from the table where it is not pending yet; null where it is nowhere. */
@@ -220,6 +227,7 @@ export class TreeFollower implements TxnVisitor {
 
   /** Writes what is pending into the open transaction, and pauses often. */
   *flush(): Generator<void, void, void> {
+    if (this.#taken !== null) throw new PathTaken(this.#taken);
     const tree = this.#tree;
     let written = 0;
     for (const [path, row] of this.#rows) {

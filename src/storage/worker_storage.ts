@@ -120,6 +120,7 @@ class WorkerStorage implements Storage {
         break;
       case "replaceEnd":
         this.#committed = command.zxid;
+        if (command.tail) transfer.push(command.tail.bytes.buffer);
         break;
       case "replaceRows":
         transfer.push(command.bytes.buffer);

@@ -18,7 +18,7 @@ import type { Recovered, Storage, StorageErrorCode, StorageOptions } from "../..
 import { openStorage } from "../../src/storage/worker_storage.ts";
 import { Child } from "../support/child.ts";
 import { isBun, sqlite, withDirectory } from "../support/runtime_storage.ts";
-import { driveCore, storyBatch, StoryClock, StoryReader, zxidStart } from "./powercut_story.ts";
+import { driveCore, storyBatch, StoryClock, StoryReader, storyRows, zxidStart } from "./powercut_story.ts";
 
 function optionsFor(directory: string, more: Partial<StorageOptions> = {}): StorageOptions {
   return {
@@ -57,7 +57,7 @@ async function open(options: StorageOptions, port: WorkerPort = worker): Promise
     ) => (order.push("batch"), reader.hear({ kind: "batch", bytes: bytes as Uint8Array<ArrayBuffer> })),
   });
   assert.match(order.join(" "), /^(rows )*(session )*treeComplete( batch)*$/);
-  reader.last = recovered.zxidLast === 0 ? 0 : recovered.zxidLast - zxidStart;
+  reader.hear({ kind: "recovered", ...recovered });
   const append = (n: number, count: number): Promise<void> =>
     new Promise((resolve, reject) => {
       const { bytes, first, last } = storyBatch(n, count);
@@ -461,6 +461,37 @@ for (const name of ["log.db", "tree.db"]) {
   });
 }
 
+test("a disk that is full under a snapshot is told once; the old state is there", async () => {
+  await withDirectory((directory) => {
+    const seen: FromWorker[] = [];
+    const make = (port: SqlitePort, hear: (message: FromWorker) => void) =>
+      driveCore((post) => new StorageCore({ sqlite: port, files, clock: new StoryClock() }, post), hear);
+    const send = make(cramped("tree.db.next", 30), (message) => void seen.push(message));
+    send({ kind: "open", options: optionsFor(directory) });
+    const { bytes, first, last } = storyBatch(1, 20);
+    send({ kind: "append", bytes, first, last, txns: 20, committed: last });
+    send({ kind: "execute", command: { kind: "replaceBegin" } });
+    for (const rows of storyRows(5000)) {
+      send({ kind: "execute", command: { kind: "replaceRows", bytes: rows } });
+    }
+    send({ kind: "execute", command: { kind: "replaceEnd", zxid: (zxidStart + 5000) as Zxid } });
+    const failures = seen.filter((message) => message.kind === "failed");
+    assert.deepEqual(failures.map(({ code }) => code), ["full"]);
+    assert.match(failures[0]?.message ?? "", /Cannot store a snapshot: .*Make room/);
+    const copy = join(directory, "copy");
+    fs.mkdirSync(copy);
+    for (const file of fs.readdirSync(directory)) {
+      if (/\.db(-wal|\.next)?$/.test(file)) fs.copyFileSync(join(directory, file), join(copy, file));
+    }
+    const reader = new StoryReader();
+    const again = make(sqlite, (message) => reader.hear(message));
+    again({ kind: "open", options: optionsFor(copy) });
+    assert.equal(reader.last, 20);
+    reader.check();
+    again({ kind: "close" });
+  });
+});
+
 test("a full file system is told as such", async (t) => {
   await withDirectory(async (directory) => {
     const { execFileSync } = await import("node:child_process");
@@ -508,7 +539,12 @@ test("an operator who locks the table only delays it", async () => {
   });
 });
 
-function startChild(directory: string, next: number, count: number, env: { data?: string } = {}): Child {
+function startChild(
+  directory: string,
+  next: number,
+  count: number,
+  env: { data?: string; epochs?: number } = {},
+): Child {
   const script = fileURLToPath(new URL("./kill_child.ts", import.meta.url));
   const args = [
     ...(isBun ? [] : ["run", "-A", "--no-check"]),
@@ -516,6 +552,7 @@ function startChild(directory: string, next: number, count: number, env: { data?
     directory,
     String(next),
     String(count),
+    String(env.epochs ?? 0),
   ];
   return new Child(process.execPath, args, env.data === undefined ? {} : { env: { KILL_DATA: env.data } });
 }
@@ -523,8 +560,9 @@ function startChild(directory: string, next: number, count: number, env: { data?
 test("a process killed at any moment loses nothing that it acknowledged", { timeout: 60_000 }, async () => {
   await withDirectory(async (directory) => {
     let last = 0;
+    let epochs = 0;
     for (const [round, ms] of [0, 1, 5, 30, 150, 700, 1600].entries()) {
-      const child = startChild(directory, last + 1, round % 2 === 0 ? 1 : 40);
+      const child = startChild(directory, last + 1, round % 2 === 0 ? 1 : 40, { epochs });
       if (round > 0) await child.untilOutput(/durable/, 15_000);
       else await new Promise((r) => setTimeout(r, 60));
       await new Promise((r) => setTimeout(r, ms));
@@ -536,9 +574,13 @@ test("a process killed at any moment loses nothing that it acknowledged", { time
         dataLogDir: join(directory, "log"),
       });
       const { storage, reader } = await open(options);
-      assert.ok(reader.last >= (told.at(-1) ?? last), `${reader.last}, ${told.at(-1)} was acknowledged`);
+      assert.ok(reader.real >= (told.at(-1) ?? last), `${reader.real}, ${told.at(-1)} was acknowledged`);
       reader.check();
-      last = reader.last;
+      last = reader.real;
+      const stored = [...child.stdout.matchAll(/epochs (\d+)/g)].map((match) => Number(match[1])).at(-1) ??
+        epochs;
+      assert.ok(reader.epochs === stored || reader.epochs === stored + 1, `${reader.epochs}, not ${stored}`);
+      epochs = reader.epochs;
       await storage.close();
     }
     assert.ok(last > 100, `only ${last} txns in all`);
