@@ -18,15 +18,12 @@ import { epochOf, type Zxid, zxidHex, zxidOf } from "../base/zxid.ts";
 import type { EnsembleOptions } from "./ensemble.ts";
 import type { LogChunk } from "./disk.ts";
 import type { Link, LinkOutbox } from "./link.ts";
-
-import { SnapshotWriter } from "./snapshot_writer.ts";
 import type { SessionTable } from "../session/table.ts";
 import type { Tree } from "../tree/tree.ts";
 import {
   beginPacket,
   endPacket,
-  Packet,
-  packetEnd,
+  type Packet,
   packetName,
   PacketType,
   quorumProtocolVersion,
@@ -35,9 +32,9 @@ import {
   writePacket,
 } from "../wire/packets.ts";
 import type { Ledger } from "./ledger.ts";
-import { LearnerLink, type SyncKind } from "./learner_link.ts";
+import { LearnerLink } from "./learner_link.ts";
+import { LearnerSync } from "./learner_sync.ts";
 import { ReadRounds } from "./read_rounds.ts";
-import { planSync } from "./sync_plan.ts";
 
 /** What a leader needs of the peer around it. */
 export interface LeaderHost {
@@ -65,11 +62,6 @@ export interface LeaderHost {
   stepDown(reason: string): void;
 }
 
-/** Part of a snapshot that is made at once; the next when it has left. */
-const snapshotStepBytes = 256 << 10;
-/** A tree up to about this size is sent in one piece: nothing changes while it is written. */
-const snapshotWholeBytes = 4 << 20;
-
 export type LeaderPhase = "discovery" | "promise" | "acknowledge" | "synchronization" | "broadcast";
 
 export class Leader {
@@ -84,21 +76,17 @@ export class Leader {
   readonly #electing = new Set<number>();
   /** All of the history that a quorum has to have before we may lead. */
   readonly #historyLast: Zxid;
-  readonly #packet = new Packet();
   readonly #acked = new Map<number, number>();
   readonly #rounds: ReadRounds;
+  readonly #syncs: LearnerSync;
   #epochDurable = false;
   #deadlineMs: number;
   #nowMs: number;
   #pingAtMs: number;
   #tickHalf = false;
-  #snapSyncs = 0;
-  #diffSyncs = 0;
   #ended = false;
   /** Since start. */
   refused = 0;
-  snaps = 0;
-  diffs = 0;
   packetsReceived = 0;
   establishedMs = 0;
 
@@ -115,6 +103,12 @@ export class Leader {
     this.#pingAtMs = monoMs;
     this.#rounds = new ReadRounds(host.ensemble.quorum, this.#sid, () => this.#pingActive());
     this.#connecting.add(this.#sid);
+    this.#syncs = new LearnerSync(host, {
+      zxidFirst: () => this.zxidFirst,
+      cut: () => this.#cut,
+      level: (learner, cut) => this.#level(learner, cut),
+      drop: (learner, event, reason) => this.#drop(learner, event, reason),
+    });
   }
 
   /** Once the host knows its leader: alone in the ensemble we are a quorum already. */
@@ -137,6 +131,15 @@ export class Leader {
   /** The last zxid given out in this epoch; `epoch << 32` before the first. */
   get zxidLast(): Zxid {
     return Math.max(this.#host.ledger.proposed, this.zxidFirst) as Zxid;
+  }
+
+  /** Syncs since the start, by kind. */
+  get snaps(): number {
+    return this.#syncs.snaps;
+  }
+
+  get diffs(): number {
+    return this.#syncs.diffs;
   }
 
   get pendingSyncs(): number {
@@ -196,9 +199,7 @@ export class Leader {
 
   #part(learner: LearnerLink): void {
     this.learners.delete(learner.link.number);
-    learner.walk?.close();
-    learner.walk = null;
-    this.#release(learner);
+    this.#syncs.release(learner);
     learner.live = false;
     learner.partial = null;
     // Another link of the same member may be there already.
@@ -212,41 +213,18 @@ export class Leader {
     this.#nowMs = monoMs;
     const learner = this.learners.get(number);
     if (learner === undefined) return;
-    learner.heardMs = monoMs;
-    let b = bytes;
-    let at = start;
-    let to = end;
-    if (learner.partial !== null) {
-      const { partial } = learner;
-      b = new Uint8Array(partial.length + end - start);
-      b.set(partial);
-      b.set(bytes.subarray(start, end), partial.length);
-      at = 0;
-      to = b.length;
-      learner.partial = null;
-    }
     const ackedBefore = learner.acked;
     const { packetBytesMax } = this.#host;
-    while (at < to) {
-      const next = packetEnd(b, at, to, packetBytesMax);
-      if (next === 0) break;
-      if (next < 0) {
-        return this.#drop(
-          learner,
-          "packet_damaged",
-          `a packet is longer than ${packetBytesMax} bytes, or none at all`,
-        );
-      }
-      this.#packet.at(b, at, next);
-      this.packetsReceived++;
-      learner.packetsReceived++;
-      this.#hear(learner, this.#packet);
-      if (this.#ended || learner.link.closed) return;
-      at = next;
-    }
-    if (at < to) learner.partial = b.slice(at, to);
-    if (learner.acked !== ackedBefore) this.#advance();
+    const fault = learner.receive(bytes, start, end, monoMs, packetBytesMax, this.#heard);
+    if (fault !== null) return this.#drop(learner, "packet_damaged", fault);
+    if (!this.#ended && learner.acked !== ackedBefore) this.#advance();
   }
+
+  readonly #heard = (learner: LearnerLink, packet: Packet): boolean => {
+    this.packetsReceived++;
+    this.#hear(learner, packet);
+    return !this.#ended;
+  };
 
   #hear(learner: LearnerLink, packet: Packet): void {
     switch (learner.phase) {
@@ -367,7 +345,7 @@ export class Leader {
       this.#decideElected();
     }
     if (this.phase === "synchronization" || this.phase === "broadcast") {
-      if (learner.phase === "waiting") this.#sync(learner);
+      if (learner.phase === "waiting") this.#syncs.begin(learner, this.#nowMs);
     }
   }
 
@@ -382,7 +360,9 @@ export class Leader {
       this.#acked.set(this.#sid, this.zxidFirst);
       this.#decideEstablished();
     });
-    for (const learner of [...this.learners.values()]) if (learner.phase === "waiting") this.#sync(learner);
+    for (const learner of [...this.learners.values()]) {
+      if (learner.phase === "waiting") this.#syncs.begin(learner, this.#nowMs);
+    }
   }
 
   // ----------------------------------------------------------------------------- synchronization
@@ -392,176 +372,23 @@ export class Leader {
     return this.phase === "broadcast" ? this.#host.ledger.committed : this.#historyLast;
   }
 
-  #sync(learner: LearnerLink): void {
-    learner.phase = "sync";
-    learner.syncStartedMs = this.#nowMs;
+  /**
+   * A learner is level. Proposals in flight go behind NEWLEADER, because followers up to 3.9.2 lose
+   * those that come before it (quorum-protocol 12.2).
+   */
+  #level(learner: LearnerLink, cut: Zxid): void {
+    if (this.phase !== "broadcast" || learner.observer) return;
     const { ledger } = this.#host;
-    const plan = planSync(ledger, learner.zxidOwn, this.#cut);
-    switch (plan.kind) {
-      case "diff":
-        this.#begin(learner, "diff", PacketType.Diff, this.#cut);
-        return this.#finish(learner, learner.zxidOwn);
-      case "trunc":
-        this.#begin(learner, "trunc", PacketType.Trunc, plan.to);
-        return this.#finish(learner, plan.to);
-      case "snap":
-        return this.#snapshot(learner);
-      case "log":
-        if (!this.#throttle(learner, "diff")) return;
-        learner.read = this.#host.readLog(
-          learner.zxidOwn as Zxid,
-          this.#cut,
-          (chunk) => this.#logFirst(learner, chunk),
-        );
-        return;
-    }
-  }
-
-  #begin(learner: LearnerLink, kind: SyncKind, type: PacketType, zxid: number): void {
-    learner.syncKind = kind;
-    if (kind === "snap") this.snaps++;
-    else this.diffs++;
-    writePacket(learner.link.out, type, zxid);
-    this.#host.outbox.touchLink(learner.link);
-  }
-
-  /** Observers may be told to come again later; voters are always served. False: it was turned away. */
-  #throttle(learner: LearnerLink, kind: "snap" | "diff"): boolean {
-    this.#release(learner);
-    const { snapSyncsMax, diffSyncsMax } = this.#host.ensemble;
-    const [running, max] = kind === "snap"
-      ? [this.#snapSyncs, snapSyncsMax]
-      : [this.#diffSyncs, diffSyncsMax];
-    if (!learner.voting && running >= max) {
-      this.#drop(learner, "sync_throttled", `${running} ${kind} syncs are running, ${max} may`);
-      return false;
-    }
-    learner.throttled = kind;
-    if (kind === "snap") this.#snapSyncs++;
-    else this.#diffSyncs++;
-    return true;
-  }
-
-  #release(learner: LearnerLink): void {
-    if (learner.throttled === "snap") this.#snapSyncs--;
-    else if (learner.throttled === "diff") this.#diffSyncs--;
-    learner.throttled = null;
-  }
-
-  /** The first chunk of the log tells whether it reaches back to what the learner has. */
-  #logFirst(learner: LearnerLink, chunk: LogChunk): void {
-    if (!this.#isSyncing(learner)) return;
-    const { ensemble, tree } = this.#host;
-    const tooMuch =
-      chunk.bytesBehind > Math.max(snapshotWholeBytes, tree.dataBytes * ensemble.snapshotSizeFactor);
-    if (chunk.found !== "exact" || tooMuch) return this.#snapshot(learner);
-    this.#begin(learner, "diff", PacketType.Diff, this.#cut);
-    this.#logNext(learner, chunk, learner.zxidOwn as Zxid);
-  }
-
-  #isSyncing(learner: LearnerLink): boolean {
-    return !this.#ended && !learner.link.closed && learner.phase === "sync";
-  }
-
-  /** Sends a chunk; the next when it has left, until memory goes on where the log ends. */
-  #logNext(learner: LearnerLink, chunk: LogChunk, after: Zxid): void {
-    if (!this.#isSyncing(learner)) return;
-    if (chunk.found === "missing") {
-      // The log was cut while we read it: there is no way on but to begin again.
-      return this.#drop(learner, "log_gone", `the log no longer reaches back to ${zxidHex(after)}`);
-    }
-    const { out } = learner.link;
-    const b = chunk.bytes;
-    for (let at = 0; at < b.length;) {
-      const size = ((b[at] as number) << 24) | ((b[at + 1] as number) << 16) | ((b[at + 2] as number) << 8) |
-        (b[at + 3] as number);
-      const hi = ((b[at + 16] as number) << 24) | ((b[at + 17] as number) << 16) |
-        ((b[at + 18] as number) << 8) | (b[at + 19] as number);
-      const lo = ((b[at + 20] as number) << 24) | ((b[at + 21] as number) << 16) |
-        ((b[at + 22] as number) << 8) | (b[at + 23] as number);
-      const zxid = hi * 0x1_0000_0000 + (lo >>> 0);
-      writeDataPacket(out, PacketType.Proposal, zxid, b, at + 4, at + 4 + size);
-      writePacket(out, PacketType.Commit, zxid);
-      at += 4 + size;
-    }
-    learner.sent = Math.max(learner.sent, chunk.last);
-    this.#host.outbox.touchLink(learner.link);
-    if (chunk.last >= this.#host.ledger.floor) return this.#finish(learner, chunk.last);
-    if (chunk.bytes.length === 0) {
-      return this.#drop(learner, "log_short", `the log ends at ${zxidHex(chunk.last)}, before memory begins`);
-    }
-    learner.zxidOwn = chunk.last;
-    learner.read = 0;
-    learner.link.wantsDrain = true;
-  }
-
-  #snapshot(learner: LearnerLink): void {
-    if (!this.#throttle(learner, "snap")) return;
-    const { tree, sessions, ledger } = this.#host;
-    const zxid = ledger.committed;
-    this.#begin(learner, "snap", PacketType.Snap, zxid);
-    learner.zxidOwn = zxid;
-    const walk = new SnapshotWriter(tree, sessions, zxid);
-    learner.walk = walk;
-    // A small tree leaves at once, of one piece; of a large one what fits, and the rest as it leaves.
-    const whole = tree.dataBytes + tree.liveCount * 100 < snapshotWholeBytes;
-    this.#walkOn(learner, whole ? Infinity : snapshotStepBytes);
-  }
-
-  #walkOn(learner: LearnerLink, bytesMax: number): void {
-    const { walk } = learner;
-    if (walk === null) return;
-    const done = walk.fill(learner.link.out, bytesMax);
-    this.#host.outbox.touchLink(learner.link);
-    if (!done) {
-      learner.link.wantsDrain = true;
-      return;
-    }
-    walk.close();
-    learner.walk = null;
-    this.#goOnFrom(learner, learner.zxidOwn as Zxid);
-  }
-
-  /** What was committed meanwhile comes from memory, or where that was too long from the log. */
-  #goOnFrom(learner: LearnerLink, after: Zxid): void {
-    if (after >= this.#host.ledger.floor) return this.#finish(learner, after);
-    learner.read = this.#host.readLog(after, this.#cut, (chunk) => this.#logNext(learner, chunk, after));
+    ledger.read(cut, ledger.proposed, (bytes, start, end, zxid) => {
+      writeDataPacket(learner.link.out, PacketType.Proposal, zxid, bytes, start, end);
+      learner.sent = zxid;
+    });
   }
 
   drained(number: number, monoMs: number): void {
     this.#nowMs = monoMs;
     const learner = this.learners.get(number);
-    if (learner === undefined || learner.phase !== "sync") return;
-    if (learner.walk !== null) return this.#walkOn(learner, snapshotStepBytes);
-    if (learner.read === 0) this.#goOnFrom(learner, learner.zxidOwn as Zxid);
-  }
-
-  /**
-   * The rest, in one step: what is committed behind `after`, NEWLEADER, and what is in flight. From
-   * here on the learner gets what all get. Proposals in flight go behind NEWLEADER, because followers
-   * up to 3.9.2 lose those that come before it (quorum-protocol 12.2).
-   */
-  #finish(learner: LearnerLink, after: number): void {
-    const { ledger, outbox, ensemble } = this.#host;
-    const { out } = learner.link;
-    this.#release(learner);
-    const cut = this.#cut;
-    ledger.read(after, cut, (bytes, start, end, zxid) => {
-      writeDataPacket(out, PacketType.Proposal, zxid, bytes, start, end);
-      writePacket(out, PacketType.Commit, zxid);
-    });
-    learner.sent = cut;
-    const text = new TextEncoder().encode(ensemble.configText);
-    writeDataPacket(out, PacketType.NewLeader, this.zxidFirst, text, 0, text.length);
-    learner.phase = "newLeader";
-    learner.live = true;
-    if (this.phase === "broadcast" && !learner.observer) {
-      ledger.read(cut, ledger.proposed, (bytes, start, end, zxid) => {
-        writeDataPacket(out, PacketType.Proposal, zxid, bytes, start, end);
-        learner.sent = zxid;
-      });
-    }
-    outbox.touchLink(learner.link);
+    if (learner !== undefined) this.#syncs.drained(learner);
   }
 
   #hearNewLeaderAck(learner: LearnerLink, packet: Packet): void {

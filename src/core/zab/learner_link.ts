@@ -10,8 +10,9 @@
  * ```
  */
 import { LatencyHistogram } from "../base/histogram.ts";
-import type { SnapshotWriter } from "./snapshot_writer.ts";
+import { Packet, packetEnd } from "../wire/packets.ts";
 import type { Link } from "./link.ts";
+import type { SnapshotWriter } from "./snapshot_writer.ts";
 
 export type LearnerPhase = "info" | "epoch" | "ackEpoch" | "waiting" | "sync" | "newLeader" | "active";
 export type SyncKind = "diff" | "trunc" | "snap";
@@ -62,6 +63,7 @@ export class LearnerLink {
   /** One proposal at a time is timed until it is acknowledged. */
   #timedZxid = 0;
   #timedMs = 0;
+  readonly #packet = new Packet();
 
   constructor(link: Link, monoMs: number) {
     this.link = link;
@@ -70,6 +72,44 @@ export class LearnerLink {
 
   get name(): string {
     return `${this.observer ? "observer" : "follower"} ${this.sid} at ${this.link.remote}`;
+  }
+
+  /**
+   * What came from it, cut anywhere: `hear` is told each packet that is whole, until it says false or
+   * closes the link. Returns what is wrong with bytes that are no packet, else null.
+   */
+  receive(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    monoMs: number,
+    packetBytesMax: number,
+    hear: (learner: LearnerLink, packet: Packet) => boolean,
+  ): string | null {
+    this.heardMs = monoMs;
+    let b = bytes;
+    let at = start;
+    let to = end;
+    const { partial } = this;
+    if (partial !== null) {
+      b = new Uint8Array(partial.length + end - start);
+      b.set(partial);
+      b.set(bytes.subarray(start, end), partial.length);
+      at = 0;
+      to = b.length;
+      this.partial = null;
+    }
+    while (at < to) {
+      const next = packetEnd(b, at, to, packetBytesMax);
+      if (next === 0) break;
+      if (next < 0) return `a packet is longer than ${packetBytesMax} bytes, or none at all`;
+      this.#packet.at(b, at, next);
+      this.packetsReceived++;
+      if (!hear(this, this.#packet) || this.link.closed) return null;
+      at = next;
+    }
+    if (at < to) this.partial = b.slice(at, to);
+    return null;
   }
 
   /** A proposal leaves for it now. */
