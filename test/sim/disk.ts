@@ -10,7 +10,7 @@
  */
 import { unreachable } from "../../src/core/base/assert.ts";
 import { counterOf, epochOf, type Zxid } from "../../src/core/base/zxid.ts";
-import type { DiskCommand, LogChunk, LogRead } from "../../src/core/zab/disk.ts";
+import type { DiskCommand, LogChunk, LogRead, LogTail } from "../../src/core/zab/disk.ts";
 import type { Loader } from "../../src/core/peer/loader.ts";
 import { Writer } from "../../src/core/wire/writer.ts";
 import { hex, hold } from "./violation.ts";
@@ -163,7 +163,8 @@ export class Disk {
         this.#begun?.sessions.push(...command.list);
         return;
       case "replaceEnd":
-        return this.#replace(command.zxid);
+        this.#replace(command.zxid, command.tail ?? null);
+        return;
       case "reload":
         return;
       default:
@@ -233,7 +234,7 @@ export class Disk {
     this.#world.history.lost(this.#sid, lost);
   }
 
-  #replace(zxid: number): void {
+  #replace(zxid: number, tail: LogTail | null): void {
     const { rows, sessions } = this.#begun ?? { rows: [], sessions: [] };
     hold(this.#begun !== null, "disk order", () => `${this.#sid} ends a replacement before it began`);
     const lost = this.#txns.slice(this.#countUpTo(zxid));
@@ -244,6 +245,11 @@ export class Disk {
     this.#txns = [];
     this.#landed = 0;
     this.#committedAppended = this.#committedHint = zxid;
+    if (tail !== null) {
+      this.#world.coverage.count("snapshots stored with a tail");
+      this.#append(tail.bytes, tail.first, tail.last, tail.txns, tail.committed);
+      this.#landed = this.#txns.length;
+    }
     this.#world.history.lost(this.#sid, lost);
   }
 
@@ -276,6 +282,15 @@ export class Disk {
   }
 
   // --------------------------------------------------------------------------------------- reading
+
+  /** Memory alone has nothing to read again. */
+  forgetIfItForgets(): void {
+    if (!this.#forgets) return;
+    const { accepted, current } = this;
+    this.#format();
+    this.accepted = accepted;
+    this.current = current;
+  }
 
   /** What the next start is told to be committed: the table may have followed the hints, or not. */
   fill(loader: Loader): { readonly zxidLast: Zxid; readonly zxidCommitted: Zxid } {

@@ -1,8 +1,8 @@
 /**
  * Member: one peer and its shell, without sockets, threads or timers.
  *
- * After each event comes a turn, as in the server's loop: the next disk command first, then what is
- * to be sent. A crash throws the peer away; a start makes a new one from what the disk has. While a
+ * After each event comes a turn, as in the server's loop: what is to be sent leaves, then the
+ * next disk command. A crash throws the peer away; a start makes a new one from what the disk has. While a
  * member is frozen (a process that is stopped or starved) nothing reaches it and nothing is lost.
  */
 import { epochOf } from "../../src/core/base/zxid.ts";
@@ -212,7 +212,6 @@ export class Member {
   turn(): void {
     const { peer } = this;
     if (peer === null) return;
-    this.#takeDisk(peer);
     const { outbox } = peer;
     for (const connection of outbox.dirty) {
       connection.dirty = false;
@@ -232,6 +231,7 @@ export class Member {
     }
     outbox.votes.length = 0;
     this.#drainLinks(peer);
+    this.#takeDisk(peer);
     for (const read of outbox.logReads) {
       this.#world.coverage.count("log reads");
       const { generation } = this;
@@ -292,6 +292,7 @@ export class Member {
       }
     }
     this.disk.execute(command, done, () => {
+      this.disk.forgetIfItForgets();
       this.disk.fill(peer.reloader());
     });
   }

@@ -18,6 +18,8 @@ interface Waiting {
 export class DiskQueue {
   readonly #waiting: Waiting[] = [];
   #underWay: Waiting | null = null;
+  /** Batches form and are not taken: a snapshot that is not stored yet has to go before them, with them. */
+  held = false;
 
   /** Nothing is under way or waiting; the ledger may have a batch that nobody took. */
   get idle(): boolean {
@@ -30,6 +32,7 @@ export class DiskQueue {
   }
 
   #seal(ledger: Ledger): void {
+    if (this.held) return;
     const batch = ledger.takeAppend();
     if (batch !== null) {
       this.#waiting.push({ command: { kind: "append", ...batch, committed: ledger.committed }, then: null });

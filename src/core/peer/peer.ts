@@ -587,7 +587,12 @@ export class Peer implements Road {
     });
     this.part = "settling";
     this.leader?.end();
-    if (this.learner?.end() === true) this.#isTorn = true;
+    if (this.learner?.end() === true) {
+      this.#isTorn = true;
+      // What came behind a snapshot that was never stored is of no use.
+      this.#disk.held = false;
+      this.ledger.reset(this.ledger.committed);
+    }
     this.leader = null;
     this.learner = null;
     this.#dial = null;
@@ -873,6 +878,10 @@ export class Peer implements Road {
       this.#tellConfig();
       this.#isProvisional = true;
     },
+    holdLog: () => {
+      this.#disk.held = true;
+    },
+    storeReplacement: (zxid: Zxid) => this.#storeReplacement(zxid),
     followed: (epoch: number, committed: Zxid) => this.#followed(epoch, committed),
     commit: (zxid: Zxid) => {
       this.commitsReceived++;
@@ -894,6 +903,18 @@ export class Peer implements Road {
       if (!isCommitted || this.#isProvisional) this.#fromNothing = true;
     },
   };
+
+  /** The end of a snapshot, and with it all that came behind it while the log was held. */
+  #storeReplacement(zxid: Zxid): void {
+    this.#disk.held = false;
+    const batch = this.ledger.takeAppend();
+    const tail = batch === null ? null : { ...batch, committed: this.ledger.committed };
+    this.#disk.push(this.ledger, { kind: "replaceEnd", zxid, tail }, () => {
+      if (tail === null) return;
+      this.ledger.durableUpTo(tail.last);
+      this.#durable();
+    });
+  }
 
   #followed(epoch: number, committed: Zxid): void {
     const learner = must(this.learner, "who follows is a learner");

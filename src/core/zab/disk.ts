@@ -25,13 +25,24 @@ export type DiskCommand =
    * A snapshot replaces table and log: begin, rows (layout of `RecoverySink.rows`), sessions (triples
    * of id's high half, low half, timeout), end. Until `replaceEnd` is stored the old ones are what a
    * new start finds; after it the new ones. A second `replaceBegin` drops what the first had begun.
+   * `tail` is the first batch of the new log, and there in the same moment: a log that went further
+   * than the snapshot may hold what is committed, and must not be without it for an instant.
    */
   | { readonly kind: "replaceBegin" }
   | { readonly kind: "replaceRows"; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: "replaceSessions"; readonly list: Int32Array<ArrayBuffer> }
-  | { readonly kind: "replaceEnd"; readonly zxid: Zxid }
+  | { readonly kind: "replaceEnd"; readonly zxid: Zxid; readonly tail?: LogTail | null }
   /** Memory is to be filled again from the disk, through `peer.reloader()`; `stored` when that is done. */
   | { readonly kind: "reload" };
+
+/** As in an append. */
+export interface LogTail {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly first: Zxid;
+  readonly last: Zxid;
+  readonly txns: number;
+  readonly committed: Zxid;
+}
 
 /** What the core asks to read of its own log, for a learner that was away longer than memory reaches. */
 export interface LogRead {

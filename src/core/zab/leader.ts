@@ -294,7 +294,16 @@ export class Leader {
       if (learner.epochAccepted >= this.epoch) this.epoch = learner.epochAccepted + 1;
       if (learner.voting) this.#connecting.add(learner.sid);
       this.#decideEpoch();
-    } else if (this.phase !== "promise") this.#sendLeaderInfo(learner);
+      return;
+    }
+    if (learner.epochAccepted > this.epoch && ensemble.members.includes(learner.sid)) {
+      // It promised a leader that came to nothing, and may never follow us: in the original it stays
+      // outside until the leader changes for another reason, and one failure more ends the ensemble.
+      return this.#host.stepDown(
+        `${learner.name} promised epoch ${learner.epochAccepted} to another, ours is ${this.epoch}: a later one is needed`,
+      );
+    }
+    if (this.phase !== "promise") this.#sendLeaderInfo(learner);
   }
 
   #decideEpoch(): void {
@@ -430,6 +439,7 @@ export class Leader {
     learner.phase = "active";
     writePacket(learner.link.out, PacketType.UpToDate, -1);
     this.#host.outbox.touchLink(learner.link);
+    this.#rounds.joined(learner, (one) => this.#ping(one));
   }
 
   // ----------------------------------------------------------------------------------- broadcast

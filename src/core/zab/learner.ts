@@ -53,6 +53,10 @@ export interface LearnerHost {
   clearing(): void;
   /** The snapshot is whole: tree and sessions are as of this zxid. */
   replaced(zxid: Zxid): void;
+  /** What is accepted from now on waits for `storeReplacement`. */
+  holdLog(): void;
+  /** A snapshot, and what was accepted since, takes the place of table and log in one moment. */
+  storeReplacement(zxid: Zxid): void;
   /** The leader is established and we are level with it: apply what is committed, and serve. */
   followed(epoch: number, committed: Zxid): void;
   commit(zxid: Zxid): void;
@@ -94,6 +98,10 @@ export class Learner {
   #snapshot: SnapshotReader | null = null;
   #snapshotZxid = 0 as Zxid;
   #rowsWaiting = 0;
+  /** The snapshot is whole in memory and is stored with what comes behind it. */
+  #replacementWaits = false;
+  /** Where our own log ended before. */
+  #ownLast = 0 as Zxid;
   #newLeaderHeard = false;
   #newLeaderAcked = false;
   #upToDate = false;
@@ -173,7 +181,7 @@ export class Learner {
       this.#host.outbox.linksClosing.push(link);
     }
     this.#partial = null;
-    return this.#snapshot !== null;
+    return this.#snapshot !== null || this.#replacementWaits;
   }
 
   tick(monoMs: number): void {
@@ -401,9 +409,22 @@ export class Learner {
   }
 
   #startOver(zxid: Zxid): void {
+    this.#snapshotZxid = zxid;
+    this.#ownLast = this.#host.ledger.durable;
     this.#host.clearing();
     this.#host.store({ kind: "replaceBegin" }, () => {});
-    this.#host.store({ kind: "replaceEnd", zxid }, () => {});
+    this.#replace(zxid);
+  }
+
+  /**
+   * All of the snapshot is here. Where our own log went further, some of that may be committed, with
+   * our copy counted: it is kept until the leader has sent all that is to take its place. (The
+   * original stores a snapshot when NEWLEADER comes.)
+   */
+  #replace(zxid: Zxid): void {
+    this.#replacementWaits = this.#ownLast > zxid;
+    if (this.#replacementWaits) this.#host.holdLog();
+    else this.#host.store({ kind: "replaceEnd", zxid }, () => {});
     this.#host.replaced(zxid);
     this.#committed = zxid;
   }
@@ -417,6 +438,7 @@ export class Learner {
     }
     this.phase = "snapshot";
     this.#snapshotZxid = zxid;
+    this.#ownLast = this.#host.ledger.durable;
     this.#host.clearing();
     this.#host.store({ kind: "replaceBegin" }, () => {});
     this.#snapshot = new SnapshotReader(this.#host.tree, this.#host.sessions, { zxid });
@@ -438,10 +460,8 @@ export class Learner {
     const list = reader.takeSessions() ?? new Int32Array(0);
     this.#host.store({ kind: "replaceSessions", list }, () => {});
     const zxid = this.#snapshotZxid;
-    this.#host.store({ kind: "replaceEnd", zxid }, () => {});
     this.#snapshot = null;
-    this.#host.replaced(zxid);
-    this.#committed = zxid;
+    this.#replace(zxid);
     this.phase = "sync";
     this.#host.outbox.note(
       "info",
@@ -471,6 +491,10 @@ export class Learner {
       return this.#fail("epoch_other", `NEWLEADER of 0x${packet.zxid.toString(16)} in epoch ${this.epoch}`);
     }
     this.#newLeaderHeard = true;
+    if (this.#replacementWaits) {
+      this.#replacementWaits = false;
+      this.#host.storeReplacement(this.#snapshotZxid);
+    }
     this.phase = "acknowledged";
     this.#heardMs = this.#nowMs;
     const last = ledger.proposed;

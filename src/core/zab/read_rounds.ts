@@ -52,6 +52,16 @@ export class ReadRounds {
     this.advance(committed);
   }
 
+  /**
+   * This one follows from now on, and is asked like all the others: of those that were asked when the
+   * round began too many may be gone.
+   */
+  joined(learner: LearnerLink, ping: (learner: LearnerLink) => void): void {
+    if (this.#needed === null || !learner.voting) return;
+    ping(learner);
+    this.#needed.set(learner, learner.pingsSent);
+  }
+
   /** A ping was answered or a txn committed: what may go, goes. */
   advance(committed: number): void {
     const needed = this.#needed;
