@@ -18,13 +18,16 @@ export interface BenchArguments {
   readonly rounds: number | undefined;
   readonly znodes: number;
   readonly watches: number;
+  readonly missed: number;
 }
 
 const usage = `usage: scripts/bench [options]
 
-  --quick            throughput and latency alone, one short round: about a minute for three servers
+  --standalone       the rows of a server that stands alone
+  --ensemble         the rows of three peers, twelve minutes for all; both unless one is asked for
+  --quick            throughput and latency alone, one short round: about three minutes, one for --standalone
   --only ROW,…       these rows: ${rows.map((row) => row.name).join(", ")};
-                     or a word of their names: latency, memory, million
+                     or a word of their names: latency, memory, million, ensemble
   --runtime R        bun, deno or both (both)
   --no-apache        without the original, even where it is installed
   --json FILE        every value also as JSON
@@ -36,6 +39,7 @@ const usage = `usage: scripts/bench [options]
   --rounds N         so many rounds of every row; the median counts (as the row says; 1 with --quick)
   --znodes N         instead of 1,000,000
   --watches N        instead of 500,000
+  --missed N         writes that a follower misses, instead of 100,000
 `;
 
 export function parseArguments(given: readonly string[]): BenchArguments {
@@ -48,14 +52,19 @@ export function parseArguments(given: readonly string[]): BenchArguments {
   let seconds: number | undefined;
   let warm: number | undefined;
   let rounds: number | undefined;
-  let [znodes, watches] = [1_000_000, 500_000];
+  let [znodes, watches, missed] = [1_000_000, 500_000, 100_000];
+  let part: Row["part"] | "all" | null = null;
 
   const rest = given.flatMap((word) => /^--\w+=/.test(word) ? splitOnce(word) : [word]);
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     const text = (): string => rest.shift() ?? end(2, `${word} needs a value`);
     const number = (max: number): number => numberOf(word ?? "", text(), max);
     if (word === "--quick") quick = true;
-    else if (word === "--no-apache") apache = false;
+    else if (word === "--standalone" || word === "--ensemble") {
+      const wanted = word === "--ensemble" ? "ensemble" : "standalone";
+      // Both asked for is what there is without either.
+      part = part === null || part === wanted ? wanted : "all";
+    } else if (word === "--no-apache") apache = false;
     else if (word === "--only") only = text();
     else if (word === "--runtime") runtimes = runtimesOf(text());
     else if (word === "--json") jsonFile = text();
@@ -66,13 +75,18 @@ export function parseArguments(given: readonly string[]): BenchArguments {
     else if (word === "--rounds") rounds = number(100);
     else if (word === "--znodes") znodes = number(9_999_999);
     else if (word === "--watches") watches = number(10_000_000);
+    else if (word === "--missed") missed = number(10_000_000);
     else if (word === "--help" || word === "-h") end(0, "");
     else end(2, `there is no option ${word}`);
   }
-  const chosen = only === null ? rows.filter((row) => !quick || row.quick === true) : rowsOf(only);
+  const inPart = (row: Row): boolean => part === null || part === "all" || row.part === part;
+  const named = only === null ? rows.filter((row) => !quick || row.quick === true) : rowsOf(only);
+  const chosen = named.filter(inPart);
+  if (chosen.length === 0) end(2, `--only names no row of ${part}`);
+  const countOf = (row: Row): string => (row.part === "ensemble" ? missed : znodes).toLocaleString("en");
   return {
     quick,
-    rows: chosen.map((row) => ({ ...row, title: row.title.replace("%", znodes.toLocaleString("en")) })),
+    rows: chosen.map((row) => ({ ...row, title: row.title.replace("%", countOf(row)) })),
     runtimes,
     apache,
     jsonFile,
@@ -83,6 +97,7 @@ export function parseArguments(given: readonly string[]): BenchArguments {
     rounds: rounds ?? (quick ? 1 : undefined),
     znodes,
     watches,
+    missed,
   };
 }
 

@@ -37,7 +37,7 @@ export async function checkpointRatio(
   measureSeconds: number,
 ): Promise<CheckpointRatio> {
   const load: LoadSpec = {
-    ...{ mode: "load", write: "set", port, connections: 16, depth: 32, readShare: 0, bytes: 128 },
+    ...{ mode: "load", write: "set", ports: [port], connections: 16, depth: 32, readShare: 0, bytes: 128 },
     ...{ keys: 10_000, windowMs, warmMs: warmSeconds * 1000, warmWithReads: false, measureMs: 100 },
   };
   await ownLoad(load);

@@ -10,17 +10,28 @@
 import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { FanResult, FanSpec, FillResult, FillSpec, LoadResult, LoadSpec, WatchesSpec } from "./load.ts";
+import type {
+  FanResult,
+  FanSpec,
+  FillResult,
+  FillSpec,
+  LoadResult,
+  LoadSpec,
+  SetsSpec,
+  WatchesSpec,
+} from "./load.ts";
 import { ownScript, run, start, stop } from "./processes.ts";
 
 /** Beyond what was asked for: starting, preparing keys, draining. */
 const graceMs = 60_000;
 
 export interface LoadWish {
-  readonly port: number;
+  /** Over which the connections are spread. */
+  readonly ports: readonly number[];
   readonly connections: number;
   readonly depth: number;
-  readonly readShare: 0 | 100;
+  /** Percent. */
+  readonly readShare: 0 | 90 | 100;
   readonly bytes: number;
   readonly warmSeconds: number;
   readonly measureSeconds: number;
@@ -44,9 +55,9 @@ const keys = 1000;
 export const ownGenerator: Generator = {
   name: "scripts/benchmark/load.ts",
   async load(wish) {
-    const { port, connections, depth, readShare, bytes } = wish;
+    const { ports, connections, depth, readShare, bytes } = wish;
     const result = await ownLoad({
-      ...{ mode: "load", write: "set", keys, windowMs: 0, port, connections, depth, readShare, bytes },
+      ...{ mode: "load", write: "set", keys, windowMs: 0, ports, connections, depth, readShare, bytes },
       warmMs: wish.warmSeconds * 1000,
       warmWithReads: false,
       measureMs: wish.measureSeconds * 1000,
@@ -75,7 +86,7 @@ export async function cGenerator(sources: string, binaries: string): Promise<Gen
     async load(wish) {
       const reading = wish.readShare > 0;
       const text = await run([
-        ...[join(binaries, "zkload"), "-j", "-s", `127.0.0.1:${wish.port}`],
+        ...[join(binaries, "zkload"), "-j", "-s", wish.ports.map((port) => `127.0.0.1:${port}`).join()],
         ...["-c", `${wish.connections}`, "-d", `${wish.depth}`, "-r", `${wish.readShare}`, "-k", `${keys}`],
         ...["-z", `${wish.bytes}`, "-w", `${wish.warmSeconds}`, "-t", `${wish.measureSeconds}`],
       ], (wish.warmSeconds + wish.measureSeconds) * 1000 + graceMs);
@@ -106,7 +117,7 @@ export async function ownLoad(spec: LoadSpec): Promise<LoadResult> {
 
 const fillMsMax = 10 * 60_000;
 
-export async function ownFill(spec: FillSpec): Promise<FillResult> {
+export async function ownFill(spec: FillSpec | SetsSpec): Promise<FillResult> {
   return JSON.parse(await run(ownScript("load.ts", JSON.stringify(spec)), fillMsMax)) as FillResult;
 }
 

@@ -20,6 +20,8 @@ export interface Measure {
   readonly measureSeconds: number;
   readonly znodes: number;
   readonly watches: number;
+  /** Writes that a follower has missed when it comes back. */
+  readonly missed: number;
   wants(row: RowName): boolean;
   record(row: RowName, value: number): void;
   note(text: string): void;
@@ -78,8 +80,8 @@ async function loads(name: ServerName, to: Measure): Promise<void> {
   const { generator, warmSeconds, measureSeconds } = to;
   const all = to.wants("memory-load");
   await withServer(name, to, async (server) => {
-    const { port } = server;
-    const many = { port, connections: 16, depth: 32, bytes: 128, warmSeconds, measureSeconds };
+    const load = { connections: 16, depth: 32, bytes: 128, warmSeconds, measureSeconds };
+    const many = { ports: [server.port], ...load };
     // A median settles sooner than a throughput.
     const [warmOne, measureOne] = [Math.ceil(warmSeconds / 3), Math.ceil(measureSeconds / 2)];
     const one = { ...many, connections: 1, depth: 1, warmSeconds: warmOne, measureSeconds: measureOne };

@@ -3,18 +3,20 @@
  *
  *   load.ts '{"mode":"load","port":2181,…}'
  *
- * `load`: N connections with a pipeline of D requests on each, for so many seconds. `fan`: one change
- * to N watchers. `watches`: M more watches, each on a path of its own. `fill`: a tree of so many
- * znodes. It prints one line of JSON, with `watches` three, and waits in between for a line.
+ * `load`: N connections with a pipeline of D requests on each, spread over all the ports, for so many
+ * seconds. `fan`: one change to N watchers. `watches`: M more watches, each on a path of its own.
+ * `fill`: a tree of so many znodes. `sets`: so many writes to a few znodes. It prints one line of JSON,
+ * with `watches` three, and waits in between for a line.
  */
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { addCreate, addRead, addSet, Frames, Link, op, watchEventXid } from "./wire.ts";
+import { addCreate, addRead, addSet, addSync, Frames, Link, op, watchEventXid } from "./wire.ts";
 import { Histogram, type SparseHistogram } from "./histogram.ts";
 
 export interface LoadSpec {
   readonly mode: "load";
-  readonly port: number;
+  /** Several for the peers of an ensemble: the connections take them in turn. */
+  readonly ports: readonly number[];
   readonly connections: number;
   readonly depth: number;
   /** Percent. The rest are writes. */
@@ -81,6 +83,17 @@ export interface FillSpec {
   readonly depth: number;
 }
 
+/** So many writes, for somebody who is to have missed them. */
+export interface SetsSpec {
+  readonly mode: "sets";
+  readonly port: number;
+  readonly writes: number;
+  readonly keys: number;
+  readonly bytes: number;
+  readonly connections: number;
+  readonly depth: number;
+}
+
 export interface FillResult {
   readonly seconds: number;
 }
@@ -89,24 +102,29 @@ const drainMsMax = 20_000;
 const openAtOnce = 50;
 const nodeExists = -110;
 
+type Spec = LoadSpec | FanSpec | WatchesSpec | FillSpec | SetsSpec;
+
 if (import.meta.main) {
-  const spec = JSON.parse(process.argv[2] ?? "{}") as LoadSpec | FanSpec | WatchesSpec | FillSpec;
+  const spec = JSON.parse(process.argv[2] ?? "{}") as Spec;
   const print = (value: unknown): void => console.log(JSON.stringify(value));
   if (spec.mode === "load") print(await load(spec));
   else if (spec.mode === "fan") print(await fan(spec));
   else if (spec.mode === "fill") print(await fill(spec));
+  else if (spec.mode === "sets") print(await sets(spec));
   else if (spec.mode === "watches") await armWatches(spec, print);
-  else throw new Error(`There is no mode ${process.argv[2]}: load, fan, watches or fill`);
+  else throw new Error(`There is no mode ${process.argv[2]}: load, fan, watches, fill or sets`);
   process.exit(0);
 }
 
 // ----------------------------------------------------------------------------------------- load
 
 async function load(spec: LoadSpec): Promise<LoadResult> {
-  const links = await openLinks(spec.port, spec.connections);
-  const base = `/bench-load/${process.pid.toString(36)}-${Date.now().toString(36)}`;
+  const links = await openLinks(spec.ports, spec.connections);
+  const base = basePath();
   const data = Buffer.alloc(spec.bytes, "v");
   await prepare(links[0] as Link, base, data, spec.keys);
+  // A peer that is a little behind would not know the keys.
+  if (spec.ports.length > 1) await Promise.all(links.map((link) => link.call((f) => addSync(f, 1, base))));
 
   const sets = keyFrames(spec.keys, (frames, i) => addSet(frames, 0, keyPath(base, i), data));
   const gets = keyFrames(
@@ -227,6 +245,10 @@ async function load(spec: LoadSpec): Promise<LoadResult> {
   });
 }
 
+function basePath(): string {
+  return `/bench-load/${process.pid.toString(36)}-${Date.now().toString(36)}`;
+}
+
 function keyPath(base: string, index: number): string {
   return `${base}/k${String(index).padStart(7, "0")}`;
 }
@@ -252,11 +274,12 @@ async function makeParent(link: Link, path: string): Promise<void> {
   if (error !== 0 && error !== nodeExists) throw new Error(`Cannot create ${path}: error ${error}`);
 }
 
-async function openLinks(port: number, count: number): Promise<Link[]> {
+async function openLinks(ports: readonly number[], count: number): Promise<Link[]> {
   const links: Link[] = [];
   while (links.length < count) {
     const more = Math.min(openAtOnce, count - links.length);
-    links.push(...await Promise.all(Array.from({ length: more }, () => Link.open(port))));
+    const portOf = (i: number): number => ports[(links.length + i) % ports.length] ?? 0;
+    links.push(...await Promise.all(Array.from({ length: more }, (_, i) => Link.open(portOf(i)))));
   }
   return links;
 }
@@ -302,7 +325,7 @@ function pipelined(
 // ----------------------------------------------------------------------------------- fan, watches
 
 async function fan(spec: FanSpec): Promise<FanResult> {
-  const links = await openLinks(spec.port, spec.sessions);
+  const links = await openLinks([spec.port], spec.sessions);
   const writer = links[0] as Link;
   const path = `/bench-fan-${process.pid}`;
   await makeParent(writer, path);
@@ -342,7 +365,7 @@ function oneChange(links: readonly Link[], writer: Link, path: string): Promise<
 
 /** The owner reads the server's memory between the lines. */
 async function armWatches(spec: WatchesSpec, print: (value: unknown) => void): Promise<void> {
-  const links = await openLinks(spec.port, spec.sessions);
+  const links = await openLinks([spec.port], spec.sessions);
   print({ stage: "open" });
   await nextLine();
   const start = performance.now();
@@ -368,7 +391,7 @@ function nextLine(): Promise<void> {
 
 /** /m/d0000/n0000000 and so on, so many to a directory. */
 async function fill(spec: FillSpec): Promise<FillResult> {
-  const links = await openLinks(spec.port, spec.connections);
+  const links = await openLinks([spec.port], spec.connections);
   const data = Buffer.alloc(spec.bytes, "m");
   const directories = Math.ceil(spec.znodes / spec.perDirectory);
   const directoryOf = (i: number) => `/m/d${String(i).padStart(4, "0")}`;
@@ -383,6 +406,20 @@ async function fill(spec: FillSpec): Promise<FillResult> {
   await pipelined(links, spec.znodes, spec.depth, (frames, i) => {
     const path = `${directoryOf(Math.floor(i / spec.perDirectory))}/n${String(i).padStart(7, "0")}`;
     addCreate(frames, i + 10, path, data);
+  });
+  const seconds = (performance.now() - start) / 1000;
+  await Promise.all(links.map((link) => link.close()));
+  return { seconds };
+}
+
+async function sets(spec: SetsSpec): Promise<FillResult> {
+  const links = await openLinks([spec.port], spec.connections);
+  const base = basePath();
+  const data = Buffer.alloc(spec.bytes, "v");
+  await prepare(links[0] as Link, base, data, spec.keys);
+  const start = performance.now();
+  await pipelined(links, spec.writes, spec.depth, (frames, i) => {
+    addSet(frames, i + 10, keyPath(base, i % spec.keys), data);
   });
   const seconds = (performance.now() - start) / 1000;
   await Promise.all(links.map((link) => link.close()));

@@ -1,5 +1,5 @@
 /**
- * The benchmark: zoolet on Bun and on Deno beside Apache ZooKeeper, one server at a time.
+ * The benchmark: zoolet on Bun and on Deno beside Apache ZooKeeper, one server or one ensemble at a time.
  *
  * Started by `scripts/bench`. What fails costs its own cell and is noted; the table comes in the end
  * whatever happened before. The exit code is 2 for wrong arguments and 0 otherwise: a low number is
@@ -11,6 +11,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { type BenchArguments, parseArguments } from "./args.ts";
 import { cGenerator, type Generator, ownGenerator } from "./generators.ts";
+import { ensembleGroups } from "./ensemble_groups.ts";
 import { type Group, groups, inDirectory } from "./groups.ts";
 import { fileSystemOf, ownDirectory } from "./processes.ts";
 import { Report } from "./report.ts";
@@ -46,7 +47,7 @@ async function main(args: BenchArguments): Promise<void> {
 
   const versions = await versionsOf(servers, directory, report);
   const names = args.rows.map((row) => row.name);
-  for (const group of groups) {
+  for (const group of [...groups, ...ensembleGroups]) {
     if (group.rows.some((row) => names.includes(row))) {
       await runGroup(group, servers, { args, report, directory, generator });
     }
@@ -85,6 +86,7 @@ async function runGroup(
             measureSeconds: args.measureSeconds,
             znodes: args.znodes,
             watches: args.watches,
+            missed: args.missed,
             wants: (row) => wanted.has(row),
             record(row, value) {
               if (!wanted.has(row)) return;

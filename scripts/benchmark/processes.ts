@@ -99,6 +99,15 @@ export function stop(child: ChildProcess, msMax: number): Promise<void> {
   });
 }
 
+/** Ends it as a crash would, and waits until it has gone. */
+export function kill(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    child.on("exit", () => resolve());
+    child.kill("SIGKILL");
+  });
+}
+
 /** Resident bytes of a process and all that it started; null where there is no /proc. */
 export function residentBytes(pid: number): number | null {
   const children = new Map<number, number[]>();
@@ -162,6 +171,29 @@ export function freePort(): Promise<number> {
       const address = server.address();
       server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
     });
+  });
+}
+
+/**
+ * Below the range from which the system takes ports for outgoing connections: a member that is dialled
+ * while it is down must not find its port taken by a dialler, nor a dialler itself.
+ */
+export async function freePorts(count: number): Promise<number[]> {
+  const [low, high] = [12_000, 32_000];
+  const ports: number[] = [];
+  for (let tries = 0; ports.length < count && tries < 1000; tries++) {
+    const port = low + Math.floor(Math.random() * (high - low));
+    if (!ports.includes(port) && await isFree(port)) ports.push(port);
+  }
+  if (ports.length < count) throw new Error(`Cannot find ${count} free ports from ${low} to ${high}`);
+  return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }
 

@@ -67,21 +67,15 @@ export async function startServer(name: ServerName, options: StartOptions): Prom
     ].join("\n"),
   );
   const logFile = join(options.directory, "log");
-  const log = openSync(logFile, "a");
   const startMs = performance.now();
   let firstWriteMs = 0;
-  const child = start(commandOf(name, config), {
-    output: log,
-    env: name === "apache" ? {} : { ZOOLET_RUNTIME: name },
-  });
-  closeSync(log);
+  const child = startProcess(name, config, logFile);
   try {
-    firstWriteMs = await firstWrite(child, port) - startMs;
+    firstWriteMs = await firstWrite([port], () => endOf(child)) - startMs;
   } catch (error) {
     await stop(child, 1000);
     const why = error instanceof Error ? error.message : String(error);
-    const last = readFileSync(logFile, "utf8").trim().split("\n").slice(-3).join(" / ");
-    throw new Error(`Cannot start ${name}: ${why}. Its last words: ${last || "none"}`);
+    throw new Error(`Cannot start ${name}: ${why}. ${lastWords(logFile)}`);
   }
   return {
     name,
@@ -91,6 +85,28 @@ export async function startServer(name: ServerName, options: StartOptions): Prom
     residentBytes: () => residentBytes(child.pid ?? 0),
     stop: () => stop(child, stopMsMax),
   };
+}
+
+/** Its output is appended to the log file. */
+export function startProcess(name: ServerName, config: string, logFile: string): ChildProcess {
+  const log = openSync(logFile, "a");
+  try {
+    const env = name === "apache" ? {} : { ZOOLET_RUNTIME: name };
+    return start(commandOf(name, config), { output: log, env });
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** How a process ended, null while it runs. */
+export function endOf(child: ChildProcess): string | null {
+  if (child.exitCode === null && child.signalCode === null) return null;
+  return `it ended with ${child.signalCode ?? `code ${child.exitCode}`}`;
+}
+
+export function lastWords(logFile: string): string {
+  const last = readFileSync(logFile, "utf8").trim().split("\n").slice(-3).join(" / ");
+  return `Its last words: ${last || "none"}`;
 }
 
 // --------------------------------------------------------------------------------- the original
@@ -139,11 +155,12 @@ function commandOf(name: ServerName, config: string): string[] {
 // ------------------------------------------------------------------------------------- asking it
 
 /**
- * Tries until a write is acknowledged, and tells when. A new attempt begins while older ones wait: the
- * original accepts connections before it serves, and some of those are never answered, so a client
- * that stayed with one would measure its own patience and not the server's start.
+ * Tries until a write is acknowledged by one of the ports, and tells when. A new attempt begins while
+ * older ones wait: the original accepts connections before it serves, and some of those are never
+ * answered, so a client that stayed with one would measure its own patience and not the server's start.
+ * `ended` tells why nothing more is to be expected.
  */
-function firstWrite(child: ChildProcess, port: number): Promise<number> {
+export function firstWrite(ports: readonly number[], ended: () => string | null): Promise<number> {
   return new Promise((resolve, reject) => {
     const endMs = performance.now() + startMsMax;
     let last = "nobody listened";
@@ -152,7 +169,7 @@ function firstWrite(child: ChildProcess, port: number): Promise<number> {
       done = true;
       end();
     };
-    const attempt = async (): Promise<void> => {
+    const attempt = async (port: number): Promise<void> => {
       try {
         const atMs = await tryWrite(port);
         settle(() => resolve(atMs));
@@ -162,16 +179,14 @@ function firstWrite(child: ChildProcess, port: number): Promise<number> {
     };
     const next = async (): Promise<void> => {
       while (!done) {
-        if (child.exitCode !== null || child.signalCode !== null) {
-          const how = child.signalCode ?? `code ${child.exitCode}`;
-          return settle(() => reject(new Error(`it ended with ${how}`)));
-        }
+        const end = ended();
+        if (end !== null) return settle(() => reject(new Error(end)));
         if (performance.now() > endMs) {
           const limit = `${startMsMax / 1000} s`;
           return settle(() => reject(new Error(`no write was acknowledged within ${limit}: ${last}`)));
         }
         // A refused connection is known at once, an unanswered one after a while.
-        await Promise.race([attempt(), sleep(staggerMs)]);
+        await Promise.race([Promise.all(ports.map(attempt)), sleep(staggerMs)]);
         await sleep(probePauseMs);
       }
     };

@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 
-export const op = { create: 1, exists: 3, getData: 4, setData: 5, closeSession: -11 } as const;
+export const op = { create: 1, exists: 3, getData: 4, setData: 5, sync: 9, closeSession: -11 } as const;
 
 /** The xid of a watch event. */
 export const watchEventXid = -1;
@@ -85,6 +85,10 @@ export function addCreate(frames: Frames, xid: number, path: string, data: Uint8
 /** Any version. */
 export function addSet(frames: Frames, xid: number, path: string, data: Uint8Array): void {
   frames.begin(xid, op.setData).text(path).buffer(data).int(-1).end();
+}
+
+export function addSync(frames: Frames, xid: number, path: string): void {
+  frames.begin(xid, op.sync).text(path).end();
 }
 
 export function addRead(
