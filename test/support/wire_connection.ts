@@ -36,9 +36,9 @@ export class WireConnection {
     });
   }
 
-  static open(port: number, timeoutMs = 5000): Promise<WireConnection> {
+  static open(port: number, timeoutMs = 5000, host = "127.0.0.1"): Promise<WireConnection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: "127.0.0.1", port });
+      const socket = connect({ host, port });
       const timer = setTimeout(() => {
         socket.destroy();
         reject(new Error(`Cannot connect to port ${port}: no answer within ${timeoutMs} ms`));
@@ -145,9 +145,9 @@ export class WireConnection {
 }
 
 /** Sends a four-letter word, or anything else, and returns all text until the server closes. */
-export function askText(port: number, text: string, timeoutMs = 3000): Promise<string> {
+export function askText(port: number, text: string, timeoutMs = 3000, host = "127.0.0.1"): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: "127.0.0.1", port });
+    const socket = connect({ host, port });
     const chunks: Uint8Array[] = [];
     const timer = setTimeout(
       () => socket.destroy(new Error(`No end of answer within ${timeoutMs} ms`)),
