@@ -21,6 +21,8 @@ export const ttlMsMax = 0xff_ffff_ffff;
  * two million elections, one a minute for four years.
  */
 export const epochMax = 0x1f_ffff;
+/** An epoch so far ahead of a leader's own was not reached by elections of the same ensemble. */
+export const epochAheadMax = 1 << 16;
 export const counterMax = 0xffff_ffff;
 
 export const tickMsDefault = 3000;
@@ -57,6 +59,8 @@ export const waitingBytesPause = 16 << 20;
 export const quorumLinksMax = 512;
 /** Bytes that one learner may leave unread before it is cut off; it comes back and is synchronized anew. */
 export const quorumUnsentBytesMax = 256 << 20;
+/** Longest packet of a learner that does not serve clients yet: it introduces itself and acknowledges. */
+export const quorumHandshakeBytesMax = 4096;
 /** Bytes that a link may send before we know whether we lead. */
 export const quorumHeldBytesMax = 64 << 10;
 /** Requests of clients that one learner may have with its leader, in bytes of proposals. */

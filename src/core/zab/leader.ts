@@ -13,7 +13,13 @@
  * durable; each learner sees each txn once, in order, and the commit of a txn behind the txn.
  */
 import { assert } from "../base/assert.ts";
-import { quorumLinksMax, quorumUnsentBytesMax } from "../base/limits.ts";
+import {
+  epochAheadMax,
+  epochMax,
+  quorumHandshakeBytesMax,
+  quorumLinksMax,
+  quorumUnsentBytesMax,
+} from "../base/limits.ts";
 import { epochOf, type Zxid, zxidHex, zxidOf } from "../base/zxid.ts";
 import type { EnsembleOptions } from "./ensemble.ts";
 import type { LogChunk } from "./disk.ts";
@@ -214,7 +220,8 @@ export class Leader {
     const learner = this.learners.get(number);
     if (learner === undefined) return;
     const ackedBefore = learner.acked;
-    const { packetBytesMax } = this.#host;
+    // Who is not active yet has nothing long to say, and shall not make us keep it.
+    const packetBytesMax = learner.phase === "active" ? this.#host.packetBytesMax : quorumHandshakeBytesMax;
     const fault = learner.receive(bytes, start, end, monoMs, packetBytesMax, this.#heard);
     if (fault !== null) return this.#drop(learner, "packet_damaged", fault);
     if (!this.#ended && learner.acked !== ackedBefore) this.#advance();
@@ -269,8 +276,13 @@ export class Leader {
     }
     learner.voting = !learner.observer && ensemble.quorum.isVoter(info.sid);
     learner.epochAccepted = epochOf(packet.zxid as Zxid);
-    if (!(learner.epochAccepted >= 0 && learner.epochAccepted < 0x1f_ffff)) {
-      return this.#drop(learner, "epoch_absurd", `it has accepted epoch ${learner.epochAccepted}`);
+    // One packet must not use up the epochs of all: promised once, they are gone.
+    if (!(learner.epochAccepted >= 0 && learner.epochAccepted <= this.epoch + epochAheadMax)) {
+      return this.#drop(
+        learner,
+        "epoch_absurd",
+        `it has accepted epoch ${learner.epochAccepted} and ours is ${this.epoch}: its data is of another ensemble`,
+      );
     }
     for (const other of [...this.learners.values()]) {
       if (other === learner || other.sid !== learner.sid || other.phase === "info") continue;
@@ -309,6 +321,7 @@ export class Leader {
   #decideEpoch(): void {
     if (this.phase !== "discovery") return;
     if (!this.#host.ensemble.quorum.isQuorum((sid) => this.#connecting.has(sid))) return;
+    if (this.epoch > epochMax) return;
     this.phase = "promise";
     this.#deadlineMs = this.#nowMs + this.#initMs;
     this.#host.storeEpochs(this.epoch, this.#epochBefore, () => {
@@ -570,6 +583,11 @@ export class Leader {
 
   tick(monoMs: number): void {
     this.#nowMs = monoMs;
+    if (this.epoch > epochMax) {
+      return this.#host.stepDown(
+        `epoch ${epochMax} was the last that there is: start a new ensemble and copy the znodes into it`,
+      );
+    }
     if (this.phase !== "broadcast" && monoMs >= this.#deadlineMs) {
       const heard = [...this.learners.values()].filter(({ voting }) => voting).map(({ sid }) => sid);
       return this.#host.stepDown(

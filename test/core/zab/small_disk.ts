@@ -49,9 +49,7 @@ export class SmallDisk {
   apply(command: DiskCommand): DiskDone {
     switch (command.kind) {
       case "append":
-        for (const bytes of txnsIn(command.bytes)) {
-          this.txns.push({ zxid: txnHeaderAt(bytes, 0, bytes.length).zxid, bytes: bytes.slice() });
-        }
+        this.#append(command.bytes);
         this.committed = Math.max(this.committed, command.committed);
         if (this.last !== command.last) {
           throw new Error(`An append ends at ${this.last}, not ${command.last}`);
@@ -81,6 +79,7 @@ export class SmallDisk {
         this.#begun = null;
         this.txns = [];
         this.zxidTable = this.committed = this.logFloor = command.zxid;
+        if (command.tail != null) this.#append(command.tail.bytes);
         break;
       case "reload":
         break;
@@ -88,6 +87,12 @@ export class SmallDisk {
         unreachable(command);
     }
     return { kind: "stored" };
+  }
+
+  #append(bytes: Uint8Array): void {
+    for (const txn of txnsIn(bytes)) {
+      this.txns.push({ zxid: txnHeaderAt(txn, 0, txn.length).zxid, bytes: txn.slice() });
+    }
   }
 
   /** What was begun and not ended is gone. */
