@@ -27,7 +27,7 @@ export interface EnsembleOptions {
   readonly heapMb?: number;
   /** More lines beside the members': groups and weights. */
   readonly lines?: readonly string[];
-  /** Learners reach the quorum port of each member through a gate. */
+  /** Each member reaches each other's ports through gates of that pair. */
   readonly gates?: boolean;
   /** Each member has a loopback address of its own for its peers, for ports that are the same for all. */
   readonly ownAddresses?: boolean;
@@ -52,8 +52,7 @@ const portMax = 31_000;
 
 export class Ensemble {
   readonly members: readonly Member[];
-  /** By sid, in front of the quorum port. */
-  readonly gates = new Map<number, TcpGate>();
+  readonly #gates: { readonly from: number; readonly to: number; readonly gate: TcpGate }[] = [];
 
   constructor(members: readonly Member[]) {
     this.members = members;
@@ -63,6 +62,37 @@ export class Ensemble {
     const member = this.members.find((candidate) => candidate.sid === sid);
     if (member === undefined) throw new Error(`There is no member ${sid}`);
     return member;
+  }
+
+  /** Configurations name gates, which are others on each member. */
+  get hasGates(): boolean {
+    return this.#gates.length > 0;
+  }
+
+  /** Makes `from` reach the peer ports of `to` through gates, and returns their ports. */
+  async gate(from: Member, to: Member): Promise<MemberPorts> {
+    const [quorum, election] = await pickPorts(2) as [number, number];
+    for (const [port, target] of [[quorum, to.ports.quorum], [election, to.ports.election]] as const) {
+      this.#gates.push({ from: from.sid, to: to.sid, gate: await TcpGate.open(port, target) });
+    }
+    return { ...to.ports, quorum, election };
+  }
+
+  /** Nothing passes between this member and the others, and nobody is told. */
+  isolate(member: Member): void {
+    for (const { gate } of this.#gatesOf(member)) gate.cut();
+  }
+
+  heal(member: Member): void {
+    for (const { gate } of this.#gatesOf(member)) gate.heal();
+  }
+
+  #gatesOf(member: Member) {
+    return this.#gates.filter(({ from, to }) => from === member.sid || to === member.sid);
+  }
+
+  #closeGates(): void {
+    for (const { gate } of this.#gates) gate.close();
   }
 
   get running(): readonly Member[] {
@@ -83,11 +113,12 @@ export class Ensemble {
    * equals the largest sid wins, and a newcomer follows whoever leads.
    */
   async startLedBy(leader: number, ms = 30_000): Promise<Member> {
-    const voters = this.members.filter((member) => !member.isObserver);
-    const smaller = voters.filter((member) => member.sid < leader);
-    const rest = this.members.filter((member) => member.sid !== leader && !smaller.includes(member));
-    this.start(leader, ...smaller.map((member) => member.sid));
-    const led = await this.settled([this.of(leader), ...smaller], ms);
+    const second = this.members.find((member) => !member.isObserver && member.sid < leader);
+    if (second === undefined) throw new Error(`Member ${leader} has no smaller voter to begin with`);
+    const first = [this.of(leader), second];
+    const rest = this.members.filter((member) => !first.includes(member));
+    this.start(leader, second.sid);
+    const led = await this.settled(first, ms);
     if (led.sid !== leader) throw new Error(`${led.name} leads and not ${leader}`);
     if (rest.length > 0) {
       this.start(...rest.map((member) => member.sid));
@@ -137,13 +168,12 @@ export class Ensemble {
   async stop(): Promise<void> {
     for (const member of this.members) member.thaw();
     await Promise.all(this.members.map((member) => member.stop()));
-    for (const gate of this.gates.values()) gate.close();
   }
 
   /** Tears it down at the end of a test, when nobody looks at the data any more. */
   async killAll(): Promise<void> {
     await Promise.all(this.members.map((member) => member.kill()));
-    for (const gate of this.gates.values()) gate.close();
+    this.#closeGates();
   }
 
   told(): string {
@@ -160,12 +190,12 @@ export async function withEnsemble(
   story: (ensemble: Ensemble) => Promise<void>,
 ): Promise<void> {
   const place = makeTempDirectory("ensemble");
-  const ports = await pickPorts(specs.length * 4);
+  const ports = await pickPorts(specs.length * 3);
   const members = specs.map((spec, index) => {
     const sid = spec.sid ?? index + 1;
     const directory = join(place.path, `member-${sid}`);
     mkdirSync(directory);
-    const [client, quorum, election] = ports.slice(index * 4) as [number, number, number];
+    const [client, quorum, election] = ports.slice(index * 3) as [number, number, number];
     const isObserver = spec.observer === true;
     return new Member({
       sid,
@@ -184,20 +214,14 @@ export async function withEnsemble(
   });
   const ensemble = new Ensemble(members);
   try {
-    for (const [index, member] of members.entries()) {
-      if (options.gates === true) {
-        const port = ports[index * 4 + 3] as number;
-        ensemble.gates.set(member.sid, await TcpGate.open(port, member.ports.quorum));
-      }
-    }
     for (const member of members) {
-      member.memberLines = [
-        ...members.map((other) => {
-          const host = options.ownAddresses === true ? `127.0.0.${other.sid}` : "127.0.0.1";
-          return memberLine(other, host, other === member ? undefined : ensemble.gates.get(other.sid)?.port);
-        }),
-        ...options.lines ?? [],
-      ];
+      const lines: string[] = [];
+      for (const other of members) {
+        const host = options.ownAddresses === true ? `127.0.0.${other.sid}` : "127.0.0.1";
+        const isGated = options.gates === true && other !== member;
+        lines.push(memberLine(other, host, isGated ? await ensemble.gate(member, other) : other.ports));
+      }
+      member.memberLines = [...lines, ...options.lines ?? []];
     }
     await story(ensemble);
   } catch (error) {
@@ -210,10 +234,9 @@ export async function withEnsemble(
   }
 }
 
-function memberLine(member: Member, host: string, quorumPort: number | undefined): string {
-  const { quorum, election } = member.ports;
+function memberLine(member: Member, host: string, { quorum, election }: MemberPorts): string {
   const role = member.isObserver ? "observer" : "participant";
-  return `server.${member.sid}=${host}:${quorumPort ?? quorum}:${election}:${role}`;
+  return `server.${member.sid}=${host}:${quorum}:${election}:${role}`;
 }
 
 /** With `ZOOLET_KEEP_LOGS=1` all that members said stays in files; else the end of it is in the message. */

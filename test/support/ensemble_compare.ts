@@ -44,7 +44,7 @@ export type TreeDump = ReadonlyMap<string, string>;
 /** The znode of the configuration has times of its own on every server: it is written at home. */
 const configPath = "/zookeeper/config";
 
-export async function dumpTree(member: Member): Promise<TreeDump> {
+export async function dumpTree(member: Member): Promise<Map<string, string>> {
   const client = await clientOf(member, { asSuper: true, timeoutMs: dumpMsMax });
   const dump = new Map<string, string>();
   try {
@@ -129,7 +129,11 @@ export async function compareAll(
   members: readonly Member[] = ensemble.running,
 ): Promise<TreeDump> {
   const dumps: TreeDump[] = [];
-  for (const member of members) dumps.push(await dumpTree(member));
+  for (const member of members) {
+    const dump = await dumpTree(member);
+    if (ensemble.hasGates) dump.delete(configPath);
+    dumps.push(dump);
+  }
   const [first] = members;
   const [dump] = dumps;
   if (first === undefined || dump === undefined) throw new Error("Nobody runs: there is nothing to compare");

@@ -5,6 +5,7 @@
  * leaders answer writes.
  */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { type Client } from "../../../src/client/client.ts";
 import { ZkError } from "../../../src/client/zk_error.ts";
 import { CreateMode } from "../../../src/core/wire/opcodes.ts";
@@ -86,6 +87,13 @@ async function writeUntil(client: Client, isOver: () => boolean, answered: strin
   }
 }
 
+/** A larger sid may have been told of a smaller one's own address, and then its connection passes no gate. */
+function cutElection(ensemble: Ensemble): void {
+  for (const { ports } of ensemble.members) {
+    spawnSync("ss", ["-K", "-t", "state", "established", `( sport = :${ports.election} )`]);
+  }
+}
+
 async function cutLeader(others: Make, leads: Make): Promise<void> {
   const specs = [{ make: others }, { make: others }, { make: leads }];
   await withEnsemble(specs, { gates: true, settings: { tickTime: 500, syncLimit: 4 } }, async (ensemble) => {
@@ -96,7 +104,8 @@ async function cutLeader(others: Make, leads: Make): Promise<void> {
     const answered: string[] = [];
     const writing = writeUntil(client, () => over, answered);
     await sleep(500);
-    ensemble.gates.get(3)?.cut();
+    ensemble.isolate(old);
+    cutElection(ensemble);
     // What the kernel still held is through by then; from here on nothing can reach a quorum.
     await sleep(300);
     const before = answered.length;
@@ -107,7 +116,7 @@ async function cutLeader(others: Make, leads: Make): Promise<void> {
     await other.create("/new", null);
     await other.close();
     over = true;
-    ensemble.gates.get(3)?.heal();
+    ensemble.heal(old);
     await ensemble.settled();
     await writing;
     client.abandon();
@@ -173,7 +182,8 @@ async function restartFollower(leads: Make, learns: Make, rounds: number): Promi
       await load.more(30);
       follower.start();
       await ensemble.untilRole(follower, ["follower"]);
-      if (/NullPointerException/.test(follower.output)) {
+      // Theirs can under a leader of their own: what was not committed yet is sent before NEWLEADER there.
+      if (!leads.isJava && /NullPointerException/.test(follower.output)) {
         throw new Error(`${follower.name} hit a null pointer`);
       }
     }
