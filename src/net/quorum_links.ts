@@ -7,6 +7,7 @@
  * Always true: each link that the owner made is told `linkClosed` once, unless `stop` came first; at
  * most one dial is going on; nothing is told while the owner is calling us.
  */
+import { must } from "../core/base/assert.ts";
 import { quorumLinksMax, quorumUnsentBytesMax } from "../core/base/limits.ts";
 import type { Link } from "../core/zab/link.ts";
 import type { ClockPort, TcpListener, TcpPort, TcpSocket } from "../runtime/ports.ts";
@@ -14,12 +15,16 @@ import { type Address, hostPort } from "./address.ts";
 import { Dial } from "./dial.ts";
 import { type LinkNote, NoteLimit } from "./link_note.ts";
 import { listenAll } from "./listen_all.ts";
+import { ObserverPort } from "./observer_port.ts";
 import { QuorumLine, type QuorumLineEvents } from "./quorum_line.ts";
 
+/** Where a link came in: voters and observers on the one, observers alone on the other. */
+export type QuorumPort = "quorum" | "observers";
+
 export interface QuorumOwner extends LinkNote {
-  accepted(remote: string): Link;
-  /** The dial succeeded. Null: it is wanted no more. */
-  dialed(remote: string): Link | null;
+  accepted(remote: string, port: QuorumPort): Link;
+  /** The dial succeeded, and `sid` is who was dialed. Null: it is wanted no more. */
+  dialed(remote: string, sid: number): Link | null;
   linkBytes(link: Link, bytes: Uint8Array): void;
   linkDrained(link: Link): void;
   linkClosed(link: Link): void;
@@ -51,6 +56,8 @@ export interface QuorumLinksOptions {
   readonly connectMsMax: number;
   /** 32 random bits: observers spread over the followers. */
   readonly randomU32: () => number;
+  /** Our own hosts, where `serveObservers` listens; none on an observer. */
+  readonly observerHosts?: readonly string[];
   readonly bindRetries?: number;
   readonly bindPauseMs?: number;
 }
@@ -82,13 +89,34 @@ export class QuorumLinks implements QuorumLineEvents {
   #dial: Dial | null = null;
   #cancelRetry: (() => void) | null = null;
   /** Observer masters still to be asked, in random order. */
-  #masters: Address[] = [];
+  #masters: { readonly sid: number; readonly address: Address }[] = [];
+  /** Who was asked last. */
+  #asked = 0;
+  readonly #observerPort: ObserverPort | null;
   #failures = 0;
   #stopped = false;
 
   constructor(options: QuorumLinksOptions) {
     this.#options = options;
     this.#owner = options.owner;
+    const { tcp, clock, owner, observerHosts, observerMasterPort: port } = options;
+    const hosts = port > 0 ? observerHosts ?? [] : [];
+    this.#observerPort = hosts.length === 0 ? null : new ObserverPort({
+      tcp,
+      clock,
+      note: owner,
+      addresses: hosts.map((host) => ({ host, port })),
+      allAddresses: options.listenOnAllAddresses,
+      keepAlive: options.keepAlive,
+      retries: options.bindRetries ?? 3,
+      pauseMs: options.bindPauseMs ?? 1000,
+      accept: (socket) => this.#accept(socket, "observers"),
+    });
+  }
+
+  /** Opens and closes the port for observers. Asked after every turn, acts on a change alone. */
+  serveObservers(wanted: boolean): Promise<void> {
+    return this.#observerPort?.want(wanted && !this.#stopped) ?? Promise.resolve();
   }
 
   /** Rejects where a port cannot be had, after a few tries. Returns the ports. May be called for several ports. */
@@ -105,7 +133,7 @@ export class QuorumLinks implements QuorumLineEvents {
       retries: bindRetries ?? 3,
       pauseMs: bindPauseMs ?? 1000,
       isOver: () => this.#stopped,
-      accept: (socket) => this.#accept(socket),
+      accept: (socket) => this.#accept(socket, "quorum"),
     });
     this.#listeners.push(...listeners);
     return listeners.map(({ port }) => port);
@@ -123,7 +151,7 @@ export class QuorumLinks implements QuorumLineEvents {
     this.#lingering.clear();
     this.#silent.clear();
     this.#accepted.clear();
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await Promise.all([this.serveObservers(false), ...this.#listeners.map((listener) => listener.close())]);
   }
 
   // ------------------------------------------------------------------------------------- dialing
@@ -153,7 +181,9 @@ export class QuorumLinks implements QuorumLineEvents {
 
   #try(target: DialTarget): void {
     const { tcp, connectMsMax, keepAlive } = this.#options;
+    this.#asked = target.sid;
     const addresses = target.observerMaster ? this.#nextMaster() : this.#addressesOf(target.sid);
+    const whom = target.observerMaster ? "a follower that serves observers" : `server ${target.sid}`;
     if (addresses.length === 0) {
       this.#owner.note(
         "error",
@@ -179,7 +209,7 @@ export class QuorumLinks implements QuorumLineEvents {
           this.#owner.note(
             "warn",
             "quorum_unreachable",
-            `Cannot reach server ${target.sid} at ${where} after ${this.#failures} attempts: ${error.message}`,
+            `Cannot reach ${whom} at ${where} after ${this.#failures} attempts: ${error.message}`,
             { sid: target.sid, address: where, failures: this.#failures },
           );
         }
@@ -200,26 +230,30 @@ export class QuorumLinks implements QuorumLineEvents {
   #nextMaster(): readonly Address[] {
     const { members, observerMasterPort, randomU32 } = this.#options;
     if (this.#masters.length === 0) {
-      for (const { role, addresses } of members) {
+      for (const { sid, role, addresses } of members) {
         if (role !== "participant") continue;
-        for (const { host } of addresses) this.#masters.push({ host, port: observerMasterPort });
+        for (const { host } of addresses) {
+          this.#masters.push({ sid, address: { host, port: observerMasterPort } });
+        }
       }
       for (let i = this.#masters.length - 1; i > 0; i--) {
         const j = randomU32() % (i + 1);
-        const [a, b] = [this.#masters[i] as Address, this.#masters[j] as Address];
-        this.#masters[i] = b;
-        this.#masters[j] = a;
+        const last = must(this.#masters[i], "in range");
+        this.#masters[i] = must(this.#masters[j], "in range");
+        this.#masters[j] = last;
       }
     }
     const next = this.#masters.pop();
-    return next === undefined ? [] : [next];
+    if (next === undefined) return [];
+    this.#asked = next.sid;
+    return [next.address];
   }
 
   lineOpened(line: QuorumLine): void {
     this.#dial = null;
     // The wish is fulfilled: the same one, told again, is a new one.
     this.#target = null;
-    const link = this.#stopped ? null : this.#owner.dialed(line.remote);
+    const link = this.#stopped ? null : this.#owner.dialed(line.remote, this.#asked);
     if (link === null) return line.drop();
     this.#add(line, link);
     this.#owner.turn();
@@ -227,7 +261,7 @@ export class QuorumLinks implements QuorumLineEvents {
 
   // ----------------------------------------------------------------------------------- accepting
 
-  #accept(socket: TcpSocket): QuorumLine {
+  #accept(socket: TcpSocket, port: QuorumPort): QuorumLine {
     const line = new QuorumLine(this);
     line.attach(socket);
     if (this.#stopped || !this.#makeRoom(line)) {
@@ -236,7 +270,7 @@ export class QuorumLinks implements QuorumLineEvents {
     }
     this.#silent.add(line);
     this.#accepted.add(line);
-    this.#add(line, this.#owner.accepted(line.remote));
+    this.#add(line, this.#owner.accepted(line.remote, port));
     this.#owner.turn();
     return line;
   }

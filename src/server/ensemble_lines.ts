@@ -72,8 +72,8 @@ export class EnsembleLines {
       clock,
       owner: {
         note: (level, event, message, fields) => logger[level](event, message, fields),
-        accepted: (remote) => this.#opened(peer.acceptLink(remote, clock.monotonicMs())),
-        dialed: (remote) => this.#opened(peer.dialed(remote, clock.monotonicMs())),
+        accepted: (remote, port) => this.#opened(peer.acceptLink(remote, clock.monotonicMs(), port)),
+        dialed: (remote, sid) => this.#opened(peer.dialed(remote, clock.monotonicMs(), sid)),
         linkBytes: (link, bytes) =>
           this.#step({ kind: "linkBytes", link: link.number, bytes, start: 0, end: bytes.length }),
         linkDrained: (link) => this.#step({ kind: "linkDrained", link: link.number }),
@@ -92,6 +92,7 @@ export class EnsembleLines {
       keepAlive: ensemble.tcpKeepAlive,
       bindRetries,
       observerMasterPort: ensemble.observerMasterPort,
+      observerHosts: ensemble.observer ? [] : this.#quorumAddresses.map(({ host }) => host),
       connectMsMax,
       randomU32: () => runtime.process.randomU32(),
     });
@@ -136,5 +137,6 @@ export class EnsembleLines {
     linksClosing.length = 0;
     for (const link of this.#links) this.#quorum.reconcile(link);
     this.#quorum.dial(this.#peer.dialWanted);
+    this.#quorum.serveObservers(this.#peer.servesObservers);
   }
 }

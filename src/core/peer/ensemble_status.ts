@@ -10,7 +10,7 @@ import type { EnsembleStatus, LearnerStatus } from "./status.ts";
 
 /** Null where the peer stands alone. */
 export function ensembleStatus(peer: Peer, monoMs: number): EnsembleStatus | null {
-  const { member, election, leader, learner, ledger } = peer;
+  const { member, election, leader, learner, master, ledger } = peer;
   if (member === null || election === null) return null;
   const phase = phaseOf(leader, learner);
   const role = leader !== null
@@ -21,7 +21,8 @@ export function ensembleStatus(peer: Peer, monoMs: number): EnsembleStatus | nul
     ? "observer"
     : "follower";
   const leads = leader?.phase === "broadcast";
-  const links = leader === null ? [] : [...leader.learners.values()].filter((one) => one.phase !== "info");
+  const serves = leader ?? master;
+  const links = serves === null ? [] : [...serves.learners.values()].filter((one) => one.phase !== "info");
   const learners = links.map((one) => learnerStatus(peer, one, monoMs));
   return {
     sid: member.sid,
@@ -29,7 +30,7 @@ export function ensembleStatus(peer: Peer, monoMs: number): EnsembleStatus | nul
     phase,
     phaseMs: Math.max(0, monoMs - peer.phaseSinceMs),
     leader: leader !== null ? member.sid : learner?.leader ?? null,
-    master: learner?.leader ?? null,
+    master: learner?.master ?? null,
     voters: member.quorum.voters,
     observers: member.members.filter((sid) => !member.quorum.isVoter(sid)),
     configText: member.configText,
@@ -61,9 +62,9 @@ export function ensembleStatus(peer: Peer, monoMs: number): EnsembleStatus | nul
     quorumPacketsSent: learner?.packetsSent ?? links.reduce((sum, one) => sum + one.packetsSent, 0),
     forwarded: peer.forwarded,
     learners,
-    learnersRefused: leader?.refused ?? 0,
-    snapSyncs: leader?.snaps ?? 0,
-    diffSyncs: leader?.diffs ?? 0,
+    learnersRefused: serves?.refused ?? 0,
+    snapSyncs: serves?.snaps ?? 0,
+    diffSyncs: serves?.diffs ?? 0,
   };
 }
 

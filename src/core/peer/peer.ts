@@ -55,6 +55,7 @@ import { Learner } from "../zab/learner.ts";
 import type { LearnerLink } from "../zab/learner_link.ts";
 import { Ledger } from "../zab/ledger.ts";
 import { Link } from "../zab/link.ts";
+import { ObserverMaster } from "../zab/observer_master.ts";
 import { Clients, type Road } from "./clients.ts";
 import type { Waiting } from "./client_order.ts";
 import { type Connection, ConnectionState } from "./connection.ts";
@@ -115,6 +116,8 @@ export class Peer implements Road {
   part: PeerPart = "settling";
   leader: Leader | null = null;
   learner: Learner | null = null;
+  /** While we follow, where observers may hang on followers. */
+  master: ObserverMaster | null = null;
   /** As they are on the disk. */
   epochs = { accepted: 0, current: 0 };
 
@@ -138,6 +141,8 @@ export class Peer implements Road {
   #leaderGoneAtMs = Infinity;
   /** An observer that lost its leader looks for another from here on. */
   #lookAtMs = 0;
+  /** Mismatches that were there before we last began to load or to follow. */
+  #digestsBefore = 0;
   /** Memory is half of a snapshot: it has to be read from the disk before anything else. */
   #isTorn = false;
   /** Memory and disk are a snapshot of a leader that may never have had its quorum. */
@@ -147,8 +152,8 @@ export class Peer implements Road {
   readonly #pausedLinks = new Set<Link>();
   /** Of a learner: sessions that its clients asked for, and those that came back and wait for the leader's word. */
   readonly #offered = new Map<SessionId, Connection>();
-  #returning: { connection: Connection; id: SessionId; timeoutMs: number }[] = [];
-  #syncs: { connection: Connection; waiting: Waiting }[] = [];
+  #returning: { readonly id: SessionId; readonly answer: (valid: boolean) => void }[] = [];
+  #syncs: (() => void)[] = [];
   #touched = new Set<Session>();
   /** On a leader: to whom a session will belong once it is there. */
   readonly #owners = new Map<SessionId, number>();
@@ -281,7 +286,8 @@ export class Peer implements Road {
     if (this.tree.findText("/zookeeper") === 0) this.tree.makeReserved();
     this.quotas.rebuild();
     this.#overlay.drop();
-    this.#tellDigests(0, "the txns read from the log");
+    // A member's table may be a snapshot that was taken while the tree changed: it is told once it follows.
+    if (this.member === null) this.#tellDigests("the txns read from the log");
     this.ledger = this.#newLedger(this.applier.zxid as Zxid);
     const tail = this.#loader?.tail;
     if (tail !== undefined && tail.length > 0) {
@@ -306,8 +312,8 @@ export class Peer implements Road {
     );
   }
 
-  #tellDigests(before: number, what: string): void {
-    const count = this.applier.digestMismatches - before;
+  #tellDigests(what: string): void {
+    const count = this.applier.digestMismatches - this.#digestsBefore;
     if (count === 0) return;
     this.outbox.note(
       "warn",
@@ -315,6 +321,12 @@ export class Peer implements Road {
       `${count} of ${what} left another tree than when they were written: compare with another copy`,
       { mismatches: count, zxid: zxidHex(this.zxid) },
     );
+  }
+
+  /** All that was committed when this epoch began has been applied: what came right is no mismatch. */
+  #settleDigests(): void {
+    this.applier.forgiveDigests(this.#digestsBefore);
+    this.#tellDigests("the txns that were replayed");
   }
 
   get zxid(): Zxid {
@@ -374,23 +386,33 @@ export class Peer implements Road {
     return this.#table.waitingBytes;
   }
 
-  /** Somebody connected to our quorum port. */
-  acceptLink(remote: string, monoMs: number): Link {
+  /** Somebody connected to our quorum port, or to the one for observers. */
+  acceptLink(remote: string, monoMs: number, port: "quorum" | "observers" = "quorum"): Link {
     const link = new Link(this.#linkNext++, remote);
-    if (this.leader !== null) this.leader.accept(link, monoMs);
+    if (port === "observers") {
+      if (this.master !== null) this.master.accept(link, monoMs);
+      else this.#refuse(link);
+    } else if (this.leader !== null) this.leader.accept(link, monoMs);
     else this.#held.add(link, monoMs);
     return link;
   }
 
-  /** The connection that `dialWanted` asked for is there. */
-  dialed(remote: string, monoMs: number): Link {
+  #refuse(link: Link): void {
+    link.closed = true;
+    this.outbox.linksClosing.push(link);
+  }
+
+  /** The shell should listen on the port for observers. */
+  get servesObservers(): boolean {
+    return this.master !== null;
+  }
+
+  /** The connection that `dialWanted` asked for is there; `sid` is whose, where it is not the leader's. */
+  dialed(remote: string, monoMs: number, sid?: number): Link {
     const link = new Link(this.#linkNext++, remote);
     this.#dial = null;
-    if (this.learner?.phase === "dial") this.learner.dialed(link, monoMs);
-    else {
-      link.closed = true;
-      this.outbox.linksClosing.push(link);
-    }
+    if (this.learner?.phase === "dial") this.learner.dialed(link, monoMs, sid);
+    else this.#refuse(link);
     return link;
   }
 
@@ -458,16 +480,19 @@ export class Peer implements Road {
           this.leader.bytes(event.link, event.bytes, event.start, event.end, event.monoMs);
         } else if (this.learner !== null) {
           this.learner.bytes(event.link, event.bytes, event.start, event.end, event.monoMs);
+          this.master?.bytes(event.link, event.bytes, event.start, event.end, event.monoMs);
         }
         this.#held.bytes(event.link, event.bytes, event.start, event.end);
         break;
       case "linkClosed":
         this.leader?.closed(event.link, event.monoMs);
         this.learner?.closed(event.link);
+        this.master?.closed(event.link, event.monoMs);
         this.#held.closed(event.link);
         break;
       case "linkDrained":
         this.leader?.drained(event.link, event.monoMs);
+        this.master?.drained(event.link, event.monoMs);
         break;
       case "logChunk": {
         const then = this.#logReads.get(event.read);
@@ -501,6 +526,7 @@ export class Peer implements Road {
     this.#held.tick(this.#monoMs, (this.member?.initLimit ?? 0) * this.tickMs);
     this.leader?.tick(this.#monoMs);
     this.learner?.tick(this.#monoMs);
+    this.master?.tick(this.#monoMs);
     if (this.learner?.phase === "dial" && this.#monoMs - this.#leaderGoneAtMs > leaderGoneMs) {
       this.lost(`server ${this.learner.leader} was chosen and is gone`);
     }
@@ -586,7 +612,9 @@ export class Peer implements Road {
       epoch: this.epochs.current,
     });
     this.part = "settling";
+    this.#digestsBefore = this.applier.digestMismatches;
     this.leader?.end();
+    this.master?.end();
     if (this.learner?.end() === true) {
       this.#isTorn = true;
       // What came behind a snapshot that was never stored is of no use.
@@ -595,6 +623,7 @@ export class Peer implements Road {
     }
     this.leader = null;
     this.learner = null;
+    this.master = null;
     this.#dial = null;
     this.#table.closeAll();
     this.#offered.clear();
@@ -756,6 +785,7 @@ export class Peer implements Road {
   /** A quorum has our history and follows: it is committed, and from here on we propose. */
   #established(epoch: number): void {
     this.#commitUpTo(this.ledger.proposed);
+    this.#settleDigests();
     this.#isProvisional = this.#fromNothing = false;
     must(this.election, "a leader was elected").followed(epoch);
     this.#reaper.restart(this.#monoMs);
@@ -887,11 +917,9 @@ export class Peer implements Road {
       this.commitsReceived++;
       this.proposalsReceived++;
       this.#commitUpTo(zxid);
+      this.master?.settled();
     },
-    synced: () => {
-      const sync = this.#syncs.shift();
-      if (sync !== undefined) this.clients.released(sync.connection, sync.waiting);
-    },
+    synced: () => this.#syncs.shift()?.(),
     revalidated: (hi: number, lo: number, valid: boolean) => this.#revalidated(hi, lo, valid),
     touched: (tell: (hi: number, lo: number, timeoutMs: number) => void) => {
       for (const session of this.#touched) tell(session.hi, session.lo, session.timeoutMs);
@@ -918,24 +946,57 @@ export class Peer implements Road {
 
   #followed(epoch: number, committed: Zxid): void {
     const learner = must(this.learner, "who follows is a learner");
-    const before = this.applier.digestMismatches;
-    const snapped = learner.syncKind === "snap";
     this.#commitUpTo(committed);
-    if (snapped) this.applier.forgiveDigests(before);
-    this.#tellDigests(before, "the txns that the leader sent");
+    this.#settleDigests();
     this.#isProvisional = this.#fromNothing = false;
     this.syncKindLast = learner.syncKind;
     must(this.election, "a learner was elected for").followed(epoch);
-    this.#nowServing(must(this.member, "a learner is a member").observer ? "observing" : "following");
+    const { observer, observerMasters } = must(this.member, "a learner is a member");
+    if (observerMasters && !observer) this.master = this.#makeMaster(learner);
+    this.#nowServing(observer ? "observing" : "following");
   }
 
+  #makeMaster(learner: Learner): ObserverMaster {
+    const master: ObserverMaster = new ObserverMaster(
+      {
+        // What it has of these stays the same while we follow.
+        ...this.#leaderHost,
+        upstream: must(learner.link, "who follows has a link"),
+        request: (observer, packet) => {
+          this.forwarded++;
+          const r = packet.data();
+          r.i64AsNumber();
+          r.i32();
+          // The leader answers syncs without a name, in the order in which they came to it.
+          if (r.i32() === OpCode.Sync) this.#syncs.push(() => master.answerSync(observer));
+          learner.relay(packet);
+        },
+        revalidate: (observer, hi, lo, packet) => {
+          const answer = (valid: boolean): void => master.revalidated(observer, hi, lo, valid);
+          this.#returning.push({ id: sessionIdOf(hi, lo), answer });
+          learner.relay(packet);
+        },
+        touched: (hi, lo) => {
+          const session = this.sessions.find(hi, lo);
+          if (session !== undefined) this.#touched.add(session);
+        },
+      },
+      learner.epoch,
+      this.#monoMs,
+    );
+    return master;
+  }
+
+  /** The leader's answers come in the order in which our own clients and our observers asked. */
   #revalidated(hi: number, lo: number, valid: boolean): void {
     const at = this.#returning.findIndex(({ id }) => id === sessionIdOf(hi, lo));
     const [returning] = at < 0 ? [] : this.#returning.splice(at, 1);
-    if (returning === undefined) return;
-    const { connection, id, timeoutMs } = returning;
+    returning?.answer(valid);
+  }
+
+  #return(connection: Connection, id: SessionId, timeoutMs: number, valid: boolean): void {
     if (connection.state !== ConnectionState.Opening) return;
-    const session = this.sessions.find(hi, lo);
+    const session = this.sessions.get(id);
     if (!valid || session === undefined) return this.clients.refuseSession(connection, id);
     this.clients.takeOver(connection, session, timeoutMs);
   }
@@ -999,7 +1060,7 @@ export class Peer implements Road {
   reattach(connection: Connection, id: SessionId, timeoutMs: number): void {
     const session = this.sessions.get(id);
     if (this.learner !== null) {
-      this.#returning.push({ connection, id, timeoutMs });
+      this.#returning.push({ id, answer: (valid) => this.#return(connection, id, timeoutMs, valid) });
       const hi = Number(BigInt.asIntN(32, id >> 32n));
       this.learner.revalidate(hi, Number(BigInt.asIntN(32, id)), timeoutMs);
       return;
@@ -1017,7 +1078,7 @@ export class Peer implements Road {
     const { leader, learner } = this;
     if (leader !== null) return leader.sync(() => this.clients.released(connection, waiting));
     const session = must(connection.session, "who asks has a session");
-    this.#syncs.push({ connection, waiting });
+    this.#syncs.push(() => this.clients.released(connection, waiting));
     const r = new Reader(waiting.bytes, waiting.start, waiting.end);
     const xid = r.i32();
     r.i32();
@@ -1152,7 +1213,8 @@ export class Peer implements Road {
     arrivedMs: number,
   ): void => {
     const { sessionHi, sessionLo, cxid, zxid, type } = txnHeaderAt(bytes, start, end);
-    this.leader?.committed(bytes, start, end, zxid);
+    if (this.leader !== null) this.leader.committed(bytes, start, end, zxid);
+    else if (this.master !== null) this.master.committed(bytes, start, end, zxid);
     const connection = this.learner !== null
       ? this.#asker(sessionHi, sessionLo, cxid, type)
       : origin === 0

@@ -29,6 +29,7 @@ import {
   writeLearnerInfo,
   writePacket,
 } from "../wire/packets.ts";
+import { isTxnType, txnHeaderAt } from "../wire/txns.ts";
 import { SnapshotReader } from "./snapshot_reader.ts";
 import type { SessionTable } from "../session/table.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -80,6 +81,8 @@ const rowsWaitingMax = 4;
 
 export class Learner {
   readonly leader: number;
+  /** On whom we hang: the leader, or the follower that serves us in its place. */
+  master: number;
   phase: LearnerPhase = "dial";
   link: Link | null = null;
   /** The epoch that the leader told. */
@@ -125,7 +128,7 @@ export class Learner {
     fromNothing: boolean,
   ) {
     this.#host = host;
-    this.leader = leader;
+    this.leader = this.master = leader;
     this.#observer = host.ensemble.observer;
     this.#epochAccepted = epochs.accepted;
     this.#epochCurrent = epochs.current;
@@ -143,9 +146,10 @@ export class Learner {
   }
 
   /** The connection to the leader is there. */
-  dialed(link: Link, monoMs: number): void {
+  dialed(link: Link, monoMs: number, sid: number = this.leader): void {
     assert(this.phase === "dial", "a leader is dialed once");
     this.link = link;
+    this.master = sid;
     this.phase = "discovery";
     this.#heardMs = this.#nowMs = monoMs;
     const { ensemble, outbox } = this.#host;
@@ -161,7 +165,12 @@ export class Learner {
   closed(number: number): void {
     if (this.#ended || this.link?.number !== number) return;
     this.link.closed = true;
-    this.#host.lost(`the leader, server ${this.leader}, closed the link`);
+    this.#host.lost(`${this.#above} closed the link`);
+  }
+
+  get #above(): string {
+    if (this.master === this.leader) return `the leader, server ${this.leader},`;
+    return `server ${this.master}, which stands between us and the leader, server ${this.leader},`;
   }
 
   #fail(event: string, reason: string): void {
@@ -367,11 +376,21 @@ export class Learner {
     const known = zxid <= last && !this.#upToDate && zxid === packet.zxid;
     if (known && (this.syncKind === "snap" || ledger.has(zxid))) return true;
     const follows = zxid === last + 1 ||
-      (epochOf(zxid as Zxid) > epochOf(last) && counterOf(zxid as Zxid) > 0);
+      (epochOf(zxid as Zxid) > epochOf(last) && counterOf(zxid as Zxid) === 1);
     if (zxid !== packet.zxid || !follows || epochOf(zxid as Zxid) > this.epoch) {
       this.#fail(
         "proposal_gap",
         `it proposes 0x${zxid.toString(16)} (packet 0x${packet.zxid.toString(16)}) behind ${zxidHex(last)}`,
+      );
+      return false;
+    }
+    const { type } = txnHeaderAt(bytes, dataStart, dataEnd);
+    if (!isTxnType(type)) {
+      // Applied by the others and passed over here, it would make another tree of ours.
+      this.#fail(
+        "txn_unknown",
+        `its txn 0x${zxid.toString(16)} is of type ${type}, which this release does not know: ` +
+          "it needs a newer one to be a member of this ensemble",
       );
       return false;
     }
@@ -634,6 +653,17 @@ export class Learner {
     out.i32(op);
     out.rawRange(bytes, start, end);
     endPacket(out, at, identities);
+    this.packetsSent++;
+    this.#host.outbox.touchLink(link);
+  }
+
+  /** What an observer of ours wants of the leader, as it came. */
+  relay(packet: Packet): void {
+    const link = this.link as Link;
+    const { out } = link;
+    const at = beginPacket(out, packet.type as PacketType, packet.zxid);
+    out.i32At(at + 12, packet.dataBytes);
+    out.rawRange(packet.bytes, packet.authStart - packet.dataBytes, packet.authEnd);
     this.packetsSent++;
     this.#host.outbox.touchLink(link);
   }
