@@ -92,6 +92,28 @@ export interface TxnVisitor {
 export const containerOwnerHi = 0x8000_0000 | 0;
 export const ttlOwnerMark = 0xff00_0000 | 0;
 
+const types: ReadonlySet<number> = new Set([
+  OpCode.Create,
+  OpCode.Create2,
+  OpCode.CreateContainer,
+  OpCode.CreateTtl,
+  OpCode.Delete,
+  OpCode.DeleteContainer,
+  OpCode.SetData,
+  OpCode.Reconfig,
+  OpCode.SetAcl,
+  OpCode.Check,
+  OpCode.Multi,
+  OpCode.CreateSession,
+  OpCode.CloseSession,
+  OpCode.Error,
+]);
+
+/** Is it one that we can apply? */
+export function isTxnType(type: number): boolean {
+  return types.has(type);
+}
+
 const walker = new Reader();
 const inner = new Reader();
 const header: TxnHeader = { sessionHi: 0, sessionLo: 0, cxid: 0, zxid: 0, timeMs: 0, type: 0 };

@@ -547,7 +547,7 @@ test("behind the last epoch there is none, and the operator is told what to do",
 describe("requests of a learner's clients", () => {
   const opened = () => {
     const all = broadcasting();
-    const { member, followers: [one, two] } = all;
+    const { followers: [one, two] } = all;
     one.send(request(session, 0, OpCode.CreateSession, timeoutBody(10_000), undefined));
     one.send(ack(z(1, 1)));
     one.take();
