@@ -81,6 +81,8 @@ const rowsWaitingMax = 4;
 
 export class Learner {
   readonly leader: number;
+  /** On whom we hang: the leader, or the follower that serves us in its place. */
+  master: number;
   phase: LearnerPhase = "dial";
   link: Link | null = null;
   /** The epoch that the leader told. */
@@ -126,7 +128,7 @@ export class Learner {
     fromNothing: boolean,
   ) {
     this.#host = host;
-    this.leader = leader;
+    this.leader = this.master = leader;
     this.#observer = host.ensemble.observer;
     this.#epochAccepted = epochs.accepted;
     this.#epochCurrent = epochs.current;
@@ -144,9 +146,10 @@ export class Learner {
   }
 
   /** The connection to the leader is there. */
-  dialed(link: Link, monoMs: number): void {
+  dialed(link: Link, monoMs: number, sid: number = this.leader): void {
     assert(this.phase === "dial", "a leader is dialed once");
     this.link = link;
+    this.master = sid;
     this.phase = "discovery";
     this.#heardMs = this.#nowMs = monoMs;
     const { ensemble, outbox } = this.#host;
@@ -162,7 +165,12 @@ export class Learner {
   closed(number: number): void {
     if (this.#ended || this.link?.number !== number) return;
     this.link.closed = true;
-    this.#host.lost(`the leader, server ${this.leader}, closed the link`);
+    this.#host.lost(`${this.#above} closed the link`);
+  }
+
+  get #above(): string {
+    if (this.master === this.leader) return `the leader, server ${this.leader},`;
+    return `server ${this.master}, which stands between us and the leader, server ${this.leader},`;
   }
 
   #fail(event: string, reason: string): void {
@@ -645,6 +653,17 @@ export class Learner {
     out.i32(op);
     out.rawRange(bytes, start, end);
     endPacket(out, at, identities);
+    this.packetsSent++;
+    this.#host.outbox.touchLink(link);
+  }
+
+  /** What an observer of ours wants of the leader, as it came. */
+  relay(packet: Packet): void {
+    const link = this.link as Link;
+    const { out } = link;
+    const at = beginPacket(out, packet.type as PacketType, packet.zxid);
+    out.i32At(at + 12, packet.dataBytes);
+    out.rawRange(packet.bytes, packet.authStart - packet.dataBytes, packet.authEnd);
     this.packetsSent++;
     this.#host.outbox.touchLink(link);
   }
