@@ -58,6 +58,7 @@ export class Client {
   #script: Ask[] = [];
   #session: Session | null = null;
   #zxidSeen = 0;
+  #sidLast = 0;
   #xidNext = 1;
   #line: ClientLine | null = null;
   #isDialing = false;
@@ -200,7 +201,8 @@ export class Client {
     this.#line = null;
     this.#isOpen = false;
     this.#renewing = false;
-    if (this.#pending[0]?.ask.op === OpCode.CloseSession) this.#forgetSession();
+    // Who asked for the end of its session does not come back to it.
+    if (this.#pending.at(-1)?.ask.op === OpCode.CloseSession) this.#forgetSession();
     this.#pending = [];
   }
 
@@ -272,9 +274,10 @@ export class Client {
       this.#session = { id, password: (password ?? new Uint8Array(0)).slice(), timeoutMs };
     } else {
       hold(before.id === id, "sessions keep their id", () => `${this.id} at ${sid}`);
-      coverage.count("sessions renewed");
+      coverage.count(sid === this.#sidLast ? "sessions renewed at home" : "sessions moved");
       before.timeoutMs = timeoutMs;
     }
+    this.#sidLast = sid ?? 0;
     this.#isOpen = true;
     if (this.#watches.size > 0) {
       this.#renewing = true;

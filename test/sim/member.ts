@@ -247,15 +247,19 @@ export class Member {
       outbox.committed = false;
       this.disk.committed(peer.zxid);
     }
-    for (const { level, event, message } of outbox.notes) {
-      this.#world.coverage.count(`note ${event}`);
+    for (const { level, event, message, fields } of outbox.notes) {
+      this.#world.coverage.count(`note ${event}${fields["kind"] === undefined ? "" : ` ${fields["kind"]}`}`);
+      if (message.includes("no zxids left")) this.#world.coverage.count("epochs used up");
       this.#world.trace(() => `${this.sid} ${level} ${event}: ${message}`);
     }
     outbox.notes.length = 0;
     this.#dial(peer);
     if (peer.wantsFineTicks) this.#tickSoon();
+    if (peer.serving && peer.tree.digestEnabled) {
+      this.#world.history.checkDigest(this.sid, peer.zxid, peer.tree.digest.value);
+    }
     hold(
-      peer.applier.digestMismatches === 0,
+      !peer.serving || peer.applier.digestMismatches === 0,
       "equal digests",
       () => `${this.sid} differs from what a txn says`,
     );

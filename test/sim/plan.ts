@@ -54,6 +54,8 @@ export interface Plan {
   readonly historyTxnsMin: number;
   readonly historyBytesMax: number;
   readonly snapshotSizeFactor: number;
+  /** A step of a snapshot: small ones let the tree change while it is sent. */
+  readonly snapshotStepBytes: number;
   readonly snapSyncsMax: number;
   readonly diffSyncsMax: number;
   readonly leaderServes: boolean;
@@ -71,6 +73,8 @@ export interface Plan {
   /** What every disk holds at the start: the epoch, and the last zxid of it. */
   readonly epochStart: number;
   readonly counterStart: number;
+  /** Where an epoch ends. */
+  readonly counterMax: number;
   readonly clockSkew: number;
   readonly wallSkewMs: number;
   readonly clients: number;
@@ -141,6 +145,7 @@ export function planOf(seed: number, peers: "3" | "5" | "mix", plant: Plant): Pl
     historyTxnsMin: c.pick([0, 1, 3, 10, 500]),
     historyBytesMax: c.pick([100, 500, 2000, 1 << 20]),
     snapshotSizeFactor: c.pick([0.01, 0.33, 0.33, 3, 50]),
+    snapshotStepBytes: c.pick([10, 40, 200, 1 << 18]),
     snapSyncsMax: c.pick([1, 2, 10]),
     diffSyncsMax: c.pick([1, 2, 100]),
     leaderServes: !c.happens(0.1),
@@ -155,6 +160,7 @@ export function planOf(seed: number, peers: "3" | "5" | "mix", plant: Plant): Pl
     kernelBytes: c.pick([200, 4000, 1 << 20]),
     epochStart: atTheEnd || !fresh ? c.between(1, 4) : 0,
     counterStart: atTheEnd ? 0xffff_ffff - c.between(1, 60) : fresh ? 0 : c.between(0, 100),
+    counterMax: c.happens(0.15) ? c.between(8, 80) : 0xffff_ffff,
     clockSkew: c.pick([0, 0.01, 0.05, 0.2]),
     wallSkewMs: c.pick([0, 100, 5000, 600_000]),
     clients: c.between(2, 4),

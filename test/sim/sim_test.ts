@@ -33,7 +33,7 @@ function claim(from: number, share: number): void {
   );
   assert.ok(seeds > 20, `only ${seeds} seeds fit`);
   for (
-    const what of ["leaders established", "crashes", "txns committed", "reads answered", "sessions renewed"]
+    const what of ["leaders established", "crashes", "txns committed", "reads answered", "sessions moved"]
   ) {
     assert.ok((coverage.counts.get(what) ?? 0) > 0, `${what} was met`);
   }

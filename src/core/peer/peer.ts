@@ -141,7 +141,7 @@ export class Peer implements Road {
   #leaderGoneAtMs = Infinity;
   /** An observer that lost its leader looks for another from here on. */
   #lookAtMs = 0;
-  /** Mismatches that were there before we last began to load or to follow. */
+  /** Mismatches that were there when what is in memory was last all of one time. */
   #digestsBefore = 0;
   /** Memory is half of a snapshot: it has to be read from the disk before anything else. */
   #isTorn = false;
@@ -612,7 +612,9 @@ export class Peer implements Road {
       epoch: this.epochs.current,
     });
     this.part = "settling";
-    this.#digestsBefore = this.applier.digestMismatches;
+    if ((this.leader ?? this.learner)?.phase === "broadcast") {
+      this.#digestsBefore = this.applier.digestMismatches;
+    }
     this.leader?.end();
     this.master?.end();
     if (this.learner?.end() === true) {
@@ -1116,7 +1118,7 @@ export class Peer implements Road {
     const { ledger, leader } = this;
     const judge = this.#judge;
     const zxid = zxidNext(leader === null ? ledger.proposed : leader.zxidLast);
-    if (counterOf(zxid) === counterMax && leader !== null) {
+    if (leader !== null && counterOf(zxid) >= (this.member?.counterMax ?? counterMax)) {
       return this.#leave(`epoch ${leader.epoch} has no zxids left: a new one is needed`);
     }
     const txn = ledger.writer;

@@ -16,6 +16,8 @@ export interface EnsembleOptions {
   readonly configText: string;
   /** Its version: 0 in a static ensemble. */
   readonly configVersion: number;
+  /** An epoch ends before this counter; lower in tests, where nobody waits for four thousand million txns. */
+  readonly counterMax?: number;
   /** Ticks. */
   readonly initLimit: number;
   readonly syncLimit: number;
@@ -33,6 +35,8 @@ export interface EnsembleOptions {
   readonly historyBytesMax: number;
   /** A learner whose missing txns are more bytes than this share of the tree gets the tree instead. 0.33 in the original. */
   readonly snapshotSizeFactor: number;
+  /** Part of a snapshot that is made at once, and the next when it has left; a tree of a few such leaves whole. */
+  readonly snapshotStepBytes?: number;
   /** Learners that may be given a snapshot, or a long diff, at once. Voters are not refused. */
   readonly snapSyncsMax: number;
   readonly diffSyncsMax: number;

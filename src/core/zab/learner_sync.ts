@@ -46,10 +46,9 @@ export interface SyncMaster {
   drop(learner: LearnerLink, event: string, reason: string): void;
 }
 
-/** Part of a snapshot that is made at once; the next when it has left. */
-const snapshotStepBytes = 256 << 10;
-/** A tree up to about this size is sent in one piece: nothing changes while it is written. */
-const snapshotWholeBytes = 4 << 20;
+const snapshotStepBytesDefault = 256 << 10;
+/** A tree up to about so many steps is sent in one piece: nothing changes while it is written. */
+const snapshotWholeSteps = 16;
 
 export class LearnerSync {
   readonly #host: SyncHost;
@@ -57,6 +56,7 @@ export class LearnerSync {
   readonly #newLeader: Uint8Array;
   #snapSyncs = 0;
   #diffSyncs = 0;
+  readonly #stepBytes: number;
   /** Since start. */
   snaps = 0;
   diffs = 0;
@@ -64,6 +64,7 @@ export class LearnerSync {
   constructor(host: SyncHost, master: SyncMaster) {
     this.#host = host;
     this.#master = master;
+    this.#stepBytes = host.ensemble.snapshotStepBytes ?? snapshotStepBytesDefault;
     this.#newLeader = new TextEncoder().encode(host.ensemble.configText);
   }
 
@@ -96,7 +97,7 @@ export class LearnerSync {
   /** All that was written to it has left. */
   drained(learner: LearnerLink): void {
     if (!isSyncing(learner)) return;
-    if (learner.walk !== null) return this.#walkOn(learner, snapshotStepBytes);
+    if (learner.walk !== null) return this.#walkOn(learner, this.#stepBytes);
     if (learner.read === 0) this.#goOnFrom(learner, learner.zxidOwn as Zxid);
   }
 
@@ -138,8 +139,8 @@ export class LearnerSync {
   #logFirst(learner: LearnerLink, chunk: LogChunk): void {
     if (!isSyncing(learner)) return;
     const { ensemble, tree } = this.#host;
-    const tooMuch =
-      chunk.bytesBehind > Math.max(snapshotWholeBytes, tree.dataBytes * ensemble.snapshotSizeFactor);
+    const tooMuch = chunk.bytesBehind >
+      Math.max(this.#stepBytes * snapshotWholeSteps, tree.dataBytes * ensemble.snapshotSizeFactor);
     if (chunk.found !== "exact" || tooMuch) return this.#snapshot(learner);
     this.#open(learner, "diff", PacketType.Diff, this.#master.cut());
     this.#logNext(learner, chunk, learner.zxidOwn as Zxid);
@@ -189,8 +190,8 @@ export class LearnerSync {
     learner.zxidOwn = zxid;
     learner.walk = new SnapshotWriter(tree, sessions, zxid);
     // A small tree leaves at once, of one piece; of a large one what fits, and the rest as it leaves.
-    const whole = tree.dataBytes + tree.liveCount * 100 < snapshotWholeBytes;
-    this.#walkOn(learner, whole ? Infinity : snapshotStepBytes);
+    const whole = tree.dataBytes + tree.liveCount * 100 < this.#stepBytes * snapshotWholeSteps;
+    this.#walkOn(learner, whole ? Infinity : this.#stepBytes);
   }
 
   #walkOn(learner: LearnerLink, bytesMax: number): void {

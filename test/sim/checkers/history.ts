@@ -99,10 +99,18 @@ export class History {
       "equal histories",
       () => `${sid} applies another ${hex(zxid)} than others`,
     );
+  }
+
+  /**
+   * Asked of who serves, after each turn. Not after each txn: a tree that came while it changed is
+   * right only when all that it came with has been applied.
+   */
+  checkDigest(sid: number, zxid: number, digest: bigint): void {
+    const known = this.at(zxid)?.digest ?? null;
     hold(
-      known.digest === null || digest === null || known.digest === digest,
+      known === null || known === digest,
       "equal digests",
-      () => `${sid} has digest ${digest} at ${hex(zxid)}, others have ${known.digest}`,
+      () => `${sid} has digest ${digest} at ${hex(zxid)}, others have ${known}`,
     );
   }
 
