@@ -1,0 +1,170 @@
+/**
+ * Edge replicas: observers of ours that know the voters' addresses alone, before ensembles that know
+ * nothing of them.
+ */
+import assert from "node:assert/strict";
+import type { Client } from "../../../src/client/client.ts";
+import { bytesOf } from "../../../src/core/base/bytes.ts";
+import { CreateMode } from "../../../src/core/wire/opcodes.ts";
+import { EdgeReplica } from "../../support/edge_replica.ts";
+import { type Ensemble, withEnsemble } from "../../support/ensemble.ts";
+import { clientOf, differences, dumpTree } from "../../support/ensemble_compare.ts";
+import type { Make } from "../../support/member.ts";
+import { makeTempDirectory, sleep } from "../../support/places.ts";
+import { runtimeUnderTest } from "../../support/zoolet.ts";
+import { isLong, scenario } from "./cast.ts";
+
+/** Starts `count` edges and ends them. */
+async function withEdges(
+  ensemble: Ensemble,
+  count: number,
+  story: (edges: readonly EdgeReplica[]) => Promise<void>,
+): Promise<void> {
+  const place = makeTempDirectory("edge");
+  const edges: EdgeReplica[] = [];
+  try {
+    for (let i = 0; i < count; i++) {
+      edges.push(await EdgeReplica.beside(ensemble, runtimeUnderTest(), place.path));
+    }
+    await story(edges);
+  } catch (error) {
+    const told = edges.map((edge) => `----- ${edge.name} at ${edge.server}\n${edge.output.slice(-3000)}`);
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${told.join("\n")}`, {
+      cause: error,
+    });
+  } finally {
+    for (const edge of edges) await edge.kill();
+    place.remove();
+  }
+}
+
+async function fill(client: Client, parent: string, count: number): Promise<void> {
+  await client.create(parent, bytesOf("parent"));
+  for (let at = 0; at < count; at += 500) {
+    const portion = Array.from({ length: Math.min(500, count - at) }, (_, i) => `${parent}/n${at + i}`);
+    await Promise.all(portion.map((path) => client.create(path, bytesOf(path))));
+  }
+}
+
+/** Both hold the same; the configuration's znode is written at home, by each. */
+async function assertSame(ensemble: Ensemble, edge: EdgeReplica, leader: number): Promise<number> {
+  const [here, there] = [await dumpTree(edge), await dumpTree(ensemble.of(leader))];
+  here.delete("/zookeeper/config");
+  there.delete("/zookeeper/config");
+  assert.deepEqual(differences("edge", here, "leader", there), []);
+  return here.size;
+}
+
+async function untilWritten(client: Client, path: string): Promise<void> {
+  while (true) {
+    try {
+      await client.setData(path, bytesOf("again"));
+      return;
+    } catch {
+      // The connection was lost on the way; the client is on the way back, and the test has its limit.
+      await sleep(5);
+    }
+  }
+}
+
+async function edgeStory(makes: Make): Promise<void> {
+  const specs = [{ make: makes }, { make: makes }, { make: makes }];
+  await withEnsemble(specs, { settings: { tickTime: 500 } }, async (ensemble) => {
+    await ensemble.startLedBy(3);
+    const writer = await clientOf(ensemble.of(1));
+    await fill(writer, "/many", isLong ? 10_000 : 1000);
+    await withEdges(ensemble, 1, async ([edge]) => {
+      assert.ok(edge !== undefined);
+      const startedMs = performance.now();
+      edge.start();
+      const client = await clientOf(edge, { timeoutMs: 8000 });
+      await client.create("/first", bytesOf("x"));
+      const firstMs = performance.now() - startedMs;
+      assert.equal(await edge.role(), "observer");
+      assert.ok(await assertSame(ensemble, edge, 3) > 1000);
+      await client.create("/mine", bytesOf("e"), { mode: CreateMode.Ephemeral });
+      const { sessionId } = client;
+
+      // Its leader dies: the session goes on with the next one.
+      const lostMs = performance.now();
+      await ensemble.of(3).kill();
+      await untilWritten(client, "/first");
+      const failedOverMs = performance.now() - lostMs;
+      assert.equal(client.sessionId, sessionId);
+      assert.notEqual(await client.exists("/mine"), null);
+
+      // It dies itself, and begins with nothing.
+      const diedMs = performance.now();
+      await edge.kill();
+      edge.start();
+      await untilWritten(client, "/first");
+      const restartedMs = performance.now() - diedMs;
+      assert.equal(client.sessionId, sessionId);
+      assert.notEqual(await client.exists("/mine"), null);
+      ensemble.start(3);
+      const leader = await ensemble.settled();
+      await writer.create("/behind", bytesOf("b"));
+      await client.sync("/");
+      assert.ok(
+        await client.exists("/behind") !== null,
+        "what another wrote before a sync is seen behind it",
+      );
+      await assertSame(ensemble, edge, leader.sid);
+      await client.close();
+      await writer.sync("/");
+      assert.equal(await writer.exists("/mine"), null);
+      console.log(
+        `first write after ${firstMs.toFixed(0)} ms, leader lost for ${failedOverMs.toFixed(0)} ms, ` +
+          `killed and back after ${restartedMs.toFixed(0)} ms`,
+      );
+    });
+    await writer.close();
+  });
+}
+
+scenario(
+  "an edge replica that knows addresses alone serves, outlives its leader and begins anew",
+  { timeoutMs: 60_000 },
+  ({ ours }) => edgeStory(ours),
+);
+scenario(
+  "an edge replica before an ensemble of the original serves, outlives its leader and begins anew",
+  { timeoutMs: 60_000 },
+  ({ java }) => edgeStory(java),
+);
+
+async function edgesTogether(makes: Make, count: number): Promise<void> {
+  const specs = [{ make: makes }, { make: makes }, { make: makes }];
+  await withEnsemble(specs, { settings: { tickTime: 500 } }, async (ensemble) => {
+    await ensemble.startLedBy(3);
+    await withEdges(ensemble, count, async (edges) => {
+      for (const edge of edges) edge.start();
+      const clients = await Promise.all(edges.map((edge) => clientOf(edge)));
+      await clients[0]?.create("/from");
+      await Promise.all(
+        clients.map((client, i) => client.create(`/from/${i}`, null, { mode: CreateMode.Ephemeral })),
+      );
+      assert.equal(new Set(clients.map((client) => client.sessionId)).size, count);
+      for (const client of clients) {
+        await client.sync("/");
+        assert.equal((await client.getChildren("/from")).children.length, count);
+      }
+      // A session moves to another edge, and who held it before may not write for it any more.
+      const [left, right] = [clients[0], edges[1]];
+      assert.ok(left !== undefined && right !== undefined);
+      assert.equal((await right.metrics()).get("server_state"), "observer");
+      await Promise.all(clients.map((client) => client.close()));
+    });
+  });
+}
+
+scenario(
+  "edge replicas stand beside each other",
+  { timeoutMs: 60_000 },
+  ({ ours }) => edgesTogether(ours, 3),
+);
+scenario(
+  "edge replicas stand beside each other before the original",
+  { long: true, timeoutMs: 60_000 },
+  ({ java }) => edgesTogether(java, 5),
+);
