@@ -303,10 +303,10 @@ export class Member {
 
   // -------------------------------------------------------------------------------- quorum links
 
-  accepted(connection: QuorumConnection, remote: number): Link {
+  accepted(connection: QuorumConnection, remote: number, port: "quorum" | "observers"): Link {
     const { peer } = this;
     if (peer === null) throw new Error("Nobody listens");
-    const link = peer.acceptLink(`10.0.0.${remote}:2888`, this.#monoMs);
+    const link = peer.acceptLink(`10.0.0.${remote}:2888`, this.#monoMs, port);
     this.#links.set(link, connection);
     return link;
   }
@@ -326,7 +326,11 @@ export class Member {
   #try(wanted: { readonly sid: number; readonly observerMaster: boolean }): void {
     const { network, timeline, chance } = this.#world;
     const { generation } = this;
-    network.dialQuorum(this, this.#world.member(wanted.sid), (connection) => {
+    const { observerMaster } = wanted;
+    const sid = observerMaster ? chance.pick(this.#world.plan.voters) : wanted.sid;
+    const port = observerMaster ? "observers" : "quorum";
+    if (observerMaster) this.#world.coverage.count("observers ask a follower");
+    network.dialQuorum(this, this.#world.member(sid), port, (connection) => {
       this.whenAwake(() => {
         const { peer } = this;
         if (generation !== this.generation || peer === null || this.#dialing !== wanted) {
@@ -340,7 +344,7 @@ export class Member {
           return;
         }
         this.#dialing = null;
-        const link = peer.dialed(`10.0.0.${wanted.sid}:2888`, this.#monoMs);
+        const link = peer.dialed(`10.0.0.${sid}:2888`, this.#monoMs, sid);
         this.#links.set(link, connection);
         this.turn();
         connection.dialed(link);

@@ -110,15 +110,21 @@ export class Network {
   // --------------------------------------------------------------------------------------- quorum
 
   /** One try to reach `leader`; `done` is told the connection, or null. */
-  dialQuorum(learner: Member, leader: Member, done: (connection: QuorumConnection | null) => void): void {
+  dialQuorum(
+    learner: Member,
+    leader: Member,
+    port: "quorum" | "observers",
+    done: (connection: QuorumConnection | null) => void,
+  ): void {
     const { timeline, chance, plan } = this.#world;
     const delay = () => chance.longTail(plan.netMsMin, plan.netMsMax);
     timeline.after(delay(), () => {
-      if (!leader.isUp || leader.isFrozen || this.isBroken(learner.sid, leader.sid)) {
+      const listens = port === "quorum" || leader.peer?.servesObservers === true;
+      if (!leader.isUp || leader.isFrozen || !listens || this.isBroken(learner.sid, leader.sid)) {
         timeline.after(delay(), () => done(null));
         return;
       }
-      const connection = new QuorumConnection(this.#world, learner, leader);
+      const connection = new QuorumConnection(this.#world, learner, leader, port);
       this.add(connection);
       timeline.after(delay(), () => done(connection.isOver ? null : connection));
     });

@@ -56,7 +56,7 @@ export function optionsOf(
       snapshotStepBytes: plan.snapshotStepBytes,
       snapSyncsMax: plan.snapSyncsMax,
       diffSyncsMax: plan.diffSyncsMax,
-      observerMasters: false,
+      observerMasters: plan.observerMasters,
     },
   };
 }

@@ -5,6 +5,7 @@
  * every way of getting level (from memory, from the log, by truncation, by snapshot) is met in a run
  * of a few virtual seconds. Some runs begin a few txns before the counter of an epoch is used up.
  */
+import type { QuorumGroup } from "../../src/core/base/quorum.ts";
 import { Chance } from "./prng.ts";
 
 /** A rule broken on purpose, to see that it is noticed. */
@@ -42,6 +43,10 @@ export interface Plan {
   readonly plant: Plant;
   readonly voters: readonly number[];
   readonly observers: readonly number[];
+  /** Weights by group and voter; null counts heads. */
+  readonly groups: readonly QuorumGroup[] | null;
+  /** Followers serve the observers. */
+  readonly observerMasters: boolean;
   /** Observers that keep nothing over a restart. */
   readonly forgetful: ReadonlySet<number>;
   readonly tickMs: number;
@@ -107,11 +112,22 @@ const kinds: readonly (readonly [number, FaultKind])[] = [
   [6, "clientAway"],
 ];
 
+/** Every group has weight, and whoever has some can be missed. */
+function groupsOf(voters: readonly number[], c: Chance): QuorumGroup[] {
+  const weighted = (sids: readonly number[], weights: readonly number[]) => ({
+    members: sids.map((sid, i) => ({ sid, weight: weights[i] ?? 1 })),
+  });
+  if (voters.length === 3) return [weighted(voters, c.pick([[1, 1, 1], [2, 1, 1], [1, 1, 0], [2, 2, 3]]))];
+  return c.happens(0.5)
+    ? [weighted(voters.slice(0, 3), [1, 1, 1]), weighted(voters.slice(3), [1, 0])]
+    : [weighted(voters, [3, 2, 2, 1, 1])];
+}
+
 export function planOf(seed: number, peers: "3" | "5" | "mix", plant: Plant): Plan {
   const c = new Chance(seed).fork("plan");
   const count = peers === "mix" ? (c.happens(0.7) ? 3 : 5) : Number(peers);
   const voters = Array.from({ length: count }, (_, i) => i + 1);
-  const observerCount = c.happens(0.3) ? (c.happens(0.7) ? 1 : 2) : 0;
+  const observerCount = c.happens(0.35) ? (c.happens(0.7) ? 1 : 2) : 0;
   const observers = Array.from({ length: observerCount }, (_, i) => count + 1 + i);
   const faultsEndMs = c.between(2000, 5000);
   const faults: Fault[] = [];
@@ -134,6 +150,8 @@ export function planOf(seed: number, peers: "3" | "5" | "mix", plant: Plant): Pl
     plant,
     voters,
     observers,
+    groups: plant === "none" && c.happens(0.1) ? groupsOf(voters, c) : null,
+    observerMasters: c.happens(0.5),
     forgetful: new Set(observers.filter(() => c.happens(0.4))),
     tickMs,
     initLimit: c.pick([5, 10]),

@@ -26,13 +26,13 @@ export class QuorumConnection implements Connected {
   readonly #leaderEnd: End;
 
   /** Accepted by the leader at once; `dialed` joins the learner's side. */
-  constructor(world: World, learner: Member, leader: Member) {
+  constructor(world: World, learner: Member, leader: Member, port: "quorum" | "observers") {
     this.#world = world;
     this.learner = learner;
     this.leader = leader;
     this.#learnerEnd = { member: learner, link: null, isOpen: true, out: this.#pipe(learner, leader) };
     this.#leaderEnd = { member: leader, link: null, isOpen: true, out: this.#pipe(leader, learner) };
-    this.#leaderEnd.link = leader.accepted(this, learner.sid);
+    this.#leaderEnd.link = leader.accepted(this, learner.sid, port);
   }
 
   #pipe(from: Member, to: Member): Pipe {

@@ -4,7 +4,7 @@
  * First the faults, then they heal; then everybody must be serving, equal and able to write before a
  * limit. Any error that is thrown on the way, an assertion of the core too, is what the run found.
  */
-import { MajorityQuorum, type Quorum } from "../../src/core/base/quorum.ts";
+import { HierarchicalQuorum, MajorityQuorum, type Quorum } from "../../src/core/base/quorum.ts";
 import { History } from "./checkers/history.ts";
 import { Leaders } from "./checkers/leaders.ts";
 import { Client } from "./client.ts";
@@ -37,7 +37,9 @@ export class World {
   readonly network: Network;
   readonly history: History;
   readonly leaders: Leaders;
+  /** As members are told. */
   readonly quorum: Quorum;
+  readonly quorumTrue: Quorum;
   readonly members: Member[] = [];
   readonly clients: Client[] = [];
   readonly #tell: ((line: string) => void) | null;
@@ -55,9 +57,10 @@ export class World {
     this.network = new Network(this);
     this.history = new History(this);
     this.leaders = new Leaders();
-    this.quorum = plan.plant === "commitWithoutQuorum"
-      ? new TooSmallQuorum(plan.voters)
-      : new MajorityQuorum(plan.voters);
+    this.quorumTrue = plan.groups === null
+      ? new MajorityQuorum(plan.voters)
+      : new HierarchicalQuorum(plan.groups);
+    this.quorum = plan.plant === "commitWithoutQuorum" ? new TooSmallQuorum(plan.voters) : this.quorumTrue;
     for (const sid of [...plan.voters, ...plan.observers]) this.members.push(new Member(this, sid));
   }
 

@@ -127,7 +127,7 @@ export class History {
     const { voters } = this.#world.plan;
     const holders = voters.filter((voter) => this.#world.member(voter).disk.has(zxid, bytes));
     hold(
-      holders.length * 2 > voters.length,
+      this.#world.quorumTrue.isQuorum((sid) => holders.includes(sid)),
       "a quorum has what is committed",
       () => `${what()}, on disk at [${holders.join(", ")}] of ${voters.length}`,
     );
