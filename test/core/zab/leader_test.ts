@@ -203,6 +203,17 @@ describe("NEWLEADER", () => {
     assert.deepEqual(one.take(), ["UPTODATE"]);
   });
 
+  test("a quorum of followers does not make up for our own epoch", () => {
+    const member = LoneMember.leading({ sid: 3 });
+    const [one, two] = [introduce(member, 1), introduce(member, 2)];
+    member.holdsDisk = true;
+    for (const far of [one, two]) far.send(ackEpoch(0, 0));
+    for (const far of [one, two]) far.send(ack(z(1, 0)));
+    assert.equal(member.peer.serving, false);
+    member.disk();
+    assert.equal(member.peer.serving, true);
+  });
+
   test("an ACK of another zxid before it is not it", () => {
     const store = SmallDisk.of(1, history(1, 2), z(1, 2));
     const member = LoneMember.leading({ sid: 3, store });
@@ -440,6 +451,18 @@ describe("synchronization", () => {
     one.hangUp();
     // It may have cut its log meanwhile.
     join(member, 1);
+    member.disk();
+    assert.equal(client.session, null);
+  });
+
+  test("nor is one that comes again before we noticed the end of its first link", () => {
+    const { member, followers: [one] } = broadcasting();
+    const client = member.client();
+    member.holdsDisk = true;
+    client.connect();
+    one.send(ack(z(1, 1)));
+    join(member, 1);
+    assert.equal(one.closed, true);
     member.disk();
     assert.equal(client.session, null);
   });

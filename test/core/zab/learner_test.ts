@@ -171,6 +171,8 @@ describe("synchronization", () => {
     member.disk();
     // NEWLEADER strictly first (ZOOKEEPER-4685).
     assert.deepEqual(leader.take(), ["ACK 5:0", "ACK 5:1"]);
+    leader.send(commit(z(5, 1)));
+    assert.equal(has(member, "/a"), false, "nobody knows yet whether this leader got its quorum");
     leader.send(upToDate);
     assert.equal(has(member, "/a"), true, "committed meanwhile (ZOOKEEPER-4394)");
   });
@@ -229,6 +231,18 @@ describe("synchronization", () => {
     assert.deepEqual(second.take(), ["FOLLOWERINFO of 1, accepted 5"]);
     second.send(leaderInfo(6));
     assert.deepEqual(second.take(), ["ACKEPOCH 1:5, current 1"]);
+  });
+
+  test("TRUNC below what was committed while we followed is refused too", () => {
+    const { member, leader } = following();
+    for (const txn of history(1, 3)) leader.send(proposal(txn));
+    leader.send(commit(z(1, 2)));
+    leader.hangUp();
+    member.elected(3);
+    const second = member.dial();
+    second.send(leaderInfo(2), trunc(z(1, 1)));
+    left(member, second, "truncate_committed", /up to 0x100000002 was committed here/);
+    assert.deepEqual([onDisk(member).length, has(member, "/h2")], [3, true]);
   });
 
   test("TRUNC to where this log has nothing leads to a second attempt that takes everything", () => {
