@@ -70,9 +70,9 @@ export class LoneMember extends Seat {
     if (far !== undefined) far.closed = true;
   }
 
-  /** Somebody connects to our quorum port. */
-  accept(): Far {
-    const link = this.peer.acceptLink("10.0.0.9:50000", this.monoMs);
+  /** Somebody connects to our quorum port, or to the one for observers. */
+  accept(port: "quorum" | "observers" = "quorum"): Far {
+    const link = this.peer.acceptLink("10.0.0.9:50000", this.monoMs, port);
     const far = new Far(this, link);
     this.fars.set(link, far);
     this.turn();
