@@ -229,8 +229,9 @@ function memberOf(ensemble: EnsembleSettings): EnsembleOptions {
     syncLimit: ensemble.syncLimit,
     leaderServes: ensemble.leaderServes,
     settleMs: 200,
-    notificationMsMin: 200,
-    notificationMsMax: 3_000,
+    // Who asks without a vote disturbs nobody's election, and only hears of its end by asking.
+    notificationMsMin: ensemble.observer ? 100 : 200,
+    notificationMsMax: ensemble.observer ? 500 : 3_000,
     observerElectionDelayMs: ensemble.observerElectionDelayMs,
     historyTxnsMin: ensemble.historyTxnsMin,
     historyBytesMax: historyBytesDefault,

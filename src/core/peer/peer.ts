@@ -221,12 +221,24 @@ export class Peer implements Road {
     this.election = this.member === null
       ? null
       : new Election(this.member, (to, bytes) => this.outbox.votes.push({ to, bytes }));
-    this.#sessionNext = sessionIdFirst(options.serverId, options.bornWallMs);
+    this.#sessionNext = this.#sessionFirst();
     this.#seed = (hashSeed ^ 0x9e3779b9) | 1;
     this.#wallMs = options.bornWallMs;
     this.#monoMs = options.bornMonoMs;
     this.#tickLastMonoMs = options.bornMonoMs;
     this.#unavailableAtMs = options.bornMonoMs;
+  }
+
+  /**
+   * Only 8 bits of a sid enter the ids of sessions. Members that differ in them never give out the same;
+   * observers that no configuration knows may agree in them and be born in the same millisecond, so
+   * more bits of theirs say where the ids begin.
+   */
+  #sessionFirst(): SessionId {
+    const { options, member } = this;
+    const first = sessionIdFirst(options.serverId, options.bornWallMs);
+    if (member === null || member.members.includes(member.sid)) return first;
+    return first + BigInt(Math.floor(member.sid / 0x100) % 0x1_0000) as SessionId;
   }
 
   #newLedger(zxid: Zxid): Ledger {

@@ -286,6 +286,8 @@ export class Leader {
     }
     for (const other of [...this.learners.values()]) {
       if (other === learner || other.sid !== learner.sid || other.phase === "info") continue;
+      // Observers that nobody gave a number may have thought of the same one. They are counted nowhere.
+      if (learner.observer && other.observer && !ensemble.members.includes(learner.sid)) continue;
       this.#drop(other, "sid_twice", `server ${learner.sid} came again from ${learner.link.remote}`);
     }
     // What it acknowledged before may be cut from its log now.

@@ -91,6 +91,17 @@ describe("discovery", () => {
     assert.deepEqual(second.take(), ["DIFF 0:0", "NEWLEADER of epoch 1"]);
   });
 
+  test("observers that no configuration knows may have the same sid; members may not", () => {
+    const member = LoneMember.leading({ sid: 3, observers: [4] });
+    introduce(member, 1);
+    const strangers = [member.accept(), member.accept()];
+    for (const far of strangers) far.send(observerInfo(0x1_2345_6789, 0));
+    assert.deepEqual(strangers.map(({ closed }) => closed), [false, false]);
+    const known = [member.accept(), member.accept()];
+    for (const far of known) far.send(observerInfo(4, 0));
+    assert.deepEqual(known.map(({ closed }) => closed), [true, false]);
+  });
+
   test("a stranger is served and told of", () => {
     const { member } = broadcasting();
     const stranger = join(member, 77);
