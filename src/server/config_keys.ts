@@ -595,7 +595,7 @@ export const keys = {
     grammar: "own",
     standard: "",
     doc:
-      "Voters to follow from outside, all of them: `zk1,zk2,zk3`, or `1=zk1:2888:3888` where the numbers or ports are others. Nothing else is needed, here or there.",
+      "Voters to follow from outside, all of them: `zk1,zk2,zk3`, or `1=zk1:2888:3888` where the numbers or ports are others. Nothing else is needed, here or there: without `myid` the server takes a random number above 2^32 at each start.",
   },
   dynamicConfigFile: {
     use: "ensemble",
