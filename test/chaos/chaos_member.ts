@@ -5,7 +5,7 @@
  * grow and a failing one can be read afterwards.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { apacheClassPath, findOnPath, javaFlags } from "../support/apache.ts";
 import { settingsText } from "../support/servers.ts";
@@ -167,6 +167,13 @@ export class ChaosMember {
     this.#isStopped = false;
     this.note("SIGCONT");
     this.#process.kill("SIGCONT");
+  }
+
+  /** A new disk in the old machine. */
+  wipe(): void {
+    rmSync(this.dataDirectory, { recursive: true, force: true });
+    mkdirSync(this.dataDirectory, { recursive: true });
+    this.note("wiped");
   }
 
   /** For the moment the run itself is ended. */

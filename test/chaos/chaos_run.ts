@@ -220,11 +220,11 @@ class ChaosRun {
       return;
     }
     const wanted = this.#options.faults;
-    const list = faults.filter(({ kind }) => wanted.length === 0 || wanted.includes(kind))
+    const list = faults.filter(({ kind, weight }) => wanted.length === 0 ? weight > 0 : wanted.includes(kind))
       .filter(({ kind }) => kind !== "disk-full" || this.#stage.smallDisk !== null);
     await sleep(500);
     while (performance.now() < until && !isOver() && this.judge.violations.length === 0) {
-      const fault = random.weighted(list.map((one) => [one.weight, one] as const));
+      const fault = random.weighted(list.map((one) => [Math.max(1, one.weight), one] as const));
       const begun = this.judge.nowMs;
       for (const member of this.#members) member.note(`fault ${fault.kind}`);
       const what = await fault.run(this.#stage);
@@ -394,7 +394,7 @@ class ChaosRun {
     for (const session of this.#sessions) await session.abandon();
     await Promise.all(this.#members.map((member) => member.kill()));
     const failed = this.judge.violations.length > 0;
-    if (failed) {
+    if (failed || this.#options.keep) {
       const { violations } = this.judge;
       writeFileSync(
         join(this.#directory, "violations"),
@@ -406,7 +406,7 @@ class ChaosRun {
     this.#disk?.close();
     await this.#network.close();
     process.off("exit", this.#killNow);
-    return failed ? this.#directory : null;
+    return failed || this.#options.keep ? this.#directory : null;
   }
 
   result(kept: string | null): ChaosResult {

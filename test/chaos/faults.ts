@@ -64,6 +64,7 @@ export const faults: readonly Fault[] = [
   { kind: "flaky", weight: 4, run: flaky },
   { kind: "kill-leader-in-partition", weight: 3, run: killInPartition },
   { kind: "disk-full", weight: 4, run: diskFull },
+  { kind: "wipe-majority", weight: 0, run: wipeMajority },
 ];
 
 function majorityOf(stage: Stage): number {
@@ -85,6 +86,23 @@ function names(members: readonly ChaosMember[]): string {
 
 function lasting(stage: Stage, minMs: number, maxMs: number): number {
   return stage.pace * (minMs + stage.random.below(maxMs - minMs + 1));
+}
+
+/**
+ * No ensemble survives this, so it is drawn only when named: a run with it has to end with violations,
+ * or it would not see lost writes at all.
+ */
+async function wipeMajority(stage: Stage): Promise<string> {
+  const wiped = stage.members.filter((member) => member.sid !== stage.smallDisk?.sid).slice(
+    0,
+    majorityOf(stage),
+  );
+  await Promise.all(stage.members.map((member) => member.kill()));
+  for (const member of wiped) member.wipe();
+  for (const member of wiped) member.start();
+  await sleep(lasting(stage, 2000, 3000));
+  for (const member of stage.members) member.start();
+  return `${names(wiped)} lost their disks`;
 }
 
 /** Who says that it leads; somebody when nobody does. */

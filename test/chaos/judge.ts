@@ -7,6 +7,8 @@
 import type { Finding, RegisterOp } from "./register_check.ts";
 
 const violationsMax = 20;
+/** Of one kind: a broken promise tends to be broken again at once, and would hide the others. */
+const alikeMax = 3;
 
 export class Judge {
   readonly violations: string[] = [];
@@ -19,6 +21,7 @@ export class Judge {
   watchEvents = 0;
   locksHeld = 0;
   #stamps = 0;
+  readonly #kinds = new Map<string, number>();
   /** The time of the last answered write, and for whom one is awaited. */
   readonly #awaiting: { sinceMs: number; resolve: (ms: number) => void }[] = [];
   readonly #begunMs = performance.now();
@@ -32,9 +35,11 @@ export class Judge {
   }
 
   violation(sentence: string): void {
-    if (this.violations.length < violationsMax) {
-      this.violations.push(`${(this.nowMs / 1000).toFixed(2)} s: ${sentence}`);
-    }
+    const kind = sentence.replaceAll(/0x[0-9a-f]+|\d+/g, "#").slice(0, 80);
+    const alike = (this.#kinds.get(kind) ?? 0) + 1;
+    this.#kinds.set(kind, alike);
+    if (alike > alikeMax || this.violations.length >= violationsMax) return;
+    this.violations.push(`${(this.nowMs / 1000).toFixed(2)} s: ${sentence}`);
   }
 
   finding(where: string, finding: Finding): void {

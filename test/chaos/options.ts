@@ -22,6 +22,8 @@ export interface ChaosOptions {
   readonly faults: readonly string[];
   /** Factor for how long faults last. */
   readonly pace: number;
+  /** Logs and data stay, whatever comes out. */
+  readonly keep: boolean;
   /** What repeats the run. */
   readonly command: string;
   readonly note: (text: string) => void;
@@ -39,6 +41,7 @@ export const chaosDefaults = {
   pauseMs: 10,
   faults: [],
   pace: 1,
+  keep: false,
   note: () => {},
 } as const;
 

@@ -32,6 +32,7 @@ const { values } = parseArgs({
     clients: { type: "string", default: String(chaosDefaults.clients) },
     pause: { type: "string", default: String(chaosDefaults.pauseMs) },
     faults: { type: "string", default: "" },
+    keep: { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
   },
 });
@@ -84,6 +85,7 @@ const options: ChaosOptions = {
   pauseMs: number("pause", values.pause, 0, 10_000),
   faults: kinds,
   pace: 1,
+  keep: values.keep,
   command: ["bun test/chaos/run.ts", ...process.argv.slice(2)].join(" "),
   note: (text) => {
     if (!values.quiet) console.log(text);
