@@ -19,7 +19,7 @@ export interface QuorumLineEvents {
 }
 
 /** A buffer that is kept for the next turn; a greater one, of a snapshot, is not worth its room. */
-const keptBytesMax = 1 << 16;
+const keptBytesMax = 1 << 18;
 
 export class QuorumLine implements DialHandler {
   readonly #events: QuorumLineEvents;

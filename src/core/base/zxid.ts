@@ -5,7 +5,7 @@
  * JavaScript number (see `epochMax`). A session id uses all 64 bits but is only an identity: a
  * bigint in tables, two 32-bit halves where it is written.
  */
-import { assert } from "./assert.ts";
+import { fail } from "./assert.ts";
 import { counterMax, epochMax } from "./limits.ts";
 
 export type Zxid = number & { readonly __brand: "Zxid" };
@@ -16,8 +16,8 @@ const epochUnit = 0x1_0000_0000;
 export const zxidZero = 0 as Zxid;
 
 export function zxidOf(epoch: number, counter: number): Zxid {
-  assert(epoch >= 0 && epoch <= epochMax, `epoch ${epoch} is in range`);
-  assert(counter >= 0 && counter <= counterMax, `counter ${counter} is in range`);
+  if (!(epoch >= 0 && epoch <= epochMax)) fail(`epoch ${epoch} is in range`);
+  if (!(counter >= 0 && counter <= counterMax)) fail(`counter ${counter} is in range`);
   return (epoch * epochUnit + counter) as Zxid;
 }
 

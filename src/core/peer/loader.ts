@@ -4,7 +4,7 @@
  * Rows of the tree table come first, parents before children, then the log behind them. The layout
  * of a row is told in storage/storage.ts.
  */
-import { assert } from "../base/assert.ts";
+import { assert, fail } from "../base/assert.ts";
 import { sessionIdOf, type Zxid } from "../base/zxid.ts";
 import type { Applier } from "../ops/applier.ts";
 import { OpCode } from "../wire/opcodes.ts";
@@ -74,10 +74,7 @@ export class Loader {
         ownerLo,
         acls,
       );
-      assert(
-        loaded,
-        `row ${this.rowsLoaded + 1} of the tree table has its parent before it`,
-      );
+      if (!loaded) fail(`row ${this.rowsLoaded + 1} of the tree table has its parent before it`);
       this.rowsLoaded++;
     }
   }

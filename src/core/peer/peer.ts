@@ -17,7 +17,7 @@
  * change.
  */
 import { assert, must, unreachable } from "../base/assert.ts";
-import { bytesEqual } from "../base/bytes.ts";
+import { bytesEqualAt } from "../base/bytes.ts";
 import { LatencyHistogram } from "../base/histogram.ts";
 import { appendBytesPause, counterMax, frameBytesMax, historyBytesDefault } from "../base/limits.ts";
 import {
@@ -881,9 +881,10 @@ export class Peer implements Road {
   }
 
   #identify(session: Session, packet: Packet): void {
-    const told = packet.bytes.subarray(packet.authStart, packet.authEnd);
-    if (session.identitiesBytes !== null && bytesEqual(session.identitiesBytes, told)) return;
-    session.identitiesBytes = told.slice();
+    const { bytes, authStart, authEnd } = packet;
+    const known = session.identitiesBytes;
+    if (known !== null && known.length === authEnd - authStart && bytesEqualAt(bytes, authStart, known)) return;
+    session.identitiesBytes = bytes.slice(authStart, authEnd);
     session.identities = packet.identities();
   }
 
@@ -927,9 +928,9 @@ export class Peer implements Road {
     },
     storeReplacement: (zxid: Zxid) => this.#storeReplacement(zxid),
     followed: (epoch: number, committed: Zxid) => this.#followed(epoch, committed),
-    commit: (zxid: Zxid) => {
-      this.commitsReceived++;
-      this.proposalsReceived++;
+    commit: (zxid: Zxid, packets: number) => {
+      this.commitsReceived += packets;
+      this.proposalsReceived += packets;
       this.#commitUpTo(zxid);
       this.master?.settled();
     },

@@ -60,7 +60,8 @@ export interface LearnerHost {
   storeReplacement(zxid: Zxid): void;
   /** The leader is established and we are level with it: apply what is committed, and serve. */
   followed(epoch: number, committed: Zxid): void;
-  commit(zxid: Zxid): void;
+  /** As the leader told it, in so many packets. */
+  commit(zxid: Zxid, packets: number): void;
   /** The leader's answer to the oldest sync that was forwarded. */
   synced(): void;
   revalidated(hi: number, lo: number, valid: boolean): void;
@@ -108,6 +109,9 @@ export class Learner {
   #newLeaderHeard = false;
   #newLeaderAcked = false;
   #upToDate = false;
+  /** Commits that came with what is being read: they are carried out together, once, behind it. */
+  #commitsUpTo = 0;
+  #commits = 0;
   /** The last commit that came before UPTODATE. */
   #committed: Zxid;
   /** The end of the leader's history, as DIFF or TRUNC told. */
@@ -245,6 +249,7 @@ export class Learner {
       if (this.#ended) return;
       at = next;
     }
+    this.#commitAll();
     if (at < to) this.#partial = b.slice(at, to);
   }
 
@@ -537,6 +542,7 @@ export class Learner {
   // ------------------------------------------------------------------------------------ broadcast
 
   #hearBroadcast(packet: Packet): void {
+    if (packet.type !== PacketType.Proposal && packet.type !== PacketType.Commit) this.#commitAll();
     switch (packet.type) {
       case PacketType.Proposal:
         this.#accept(packet);
@@ -591,7 +597,15 @@ export class Learner {
     if (zxid > ledger.proposed) {
       return this.#fail("commit_unknown", `it commits 0x${zxid.toString(16)}, which it never proposed`);
     }
-    this.#host.commit(zxid as Zxid);
+    this.#commitsUpTo = Math.max(this.#commitsUpTo, zxid);
+    this.#commits++;
+  }
+
+  #commitAll(): void {
+    const count = this.#commits;
+    if (count === 0) return;
+    this.#commits = 0;
+    this.#host.commit(this.#commitsUpTo as Zxid, count);
   }
 
   #hearUpToDate(): void {

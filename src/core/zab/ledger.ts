@@ -17,7 +17,7 @@
  * Invariant: floor <= committed <= proposed and durable <= proposed; each only grows, but for
  * `truncate` and `reset`.
  */
-import { assert, must } from "../base/assert.ts";
+import { assert, fail, must } from "../base/assert.ts";
 import type { Zxid } from "../base/zxid.ts";
 import { zxidHex, zxidZero } from "../base/zxid.ts";
 import { Writer } from "../wire/writer.ts";
@@ -54,6 +54,8 @@ export type TxnReader = (bytes: Uint8Array, start: number, end: number, zxid: nu
 
 /** A batch buffer above this is let go after use. */
 const batchBytesKept = 1 << 20;
+/** A batch begins with a buffer of so many bytes. */
+const batchBytesMin = 4096;
 /** What a batch in the history costs beside its bytes, about. */
 const batchOverheadBytes = 160;
 
@@ -75,7 +77,7 @@ export class Ledger {
   floor: Zxid;
   readonly #historyBytesMax: number;
   #historyBytes = 0;
-  #filling: Batch = { writer: new Writer(4096), first: zxidZero, last: zxidZero, txns: 0, at: 0 };
+  #filling: Batch = { writer: new Writer(batchBytesMin), first: zxidZero, last: zxidZero, txns: 0, at: 0 };
   #spare: Writer | null = null;
   /** Taken by the disk, oldest first: `[0, #open)` is history, the rest is not all committed. */
   #batches: Batch[] = [];
@@ -121,7 +123,7 @@ export class Ledger {
 
   /** The txn that was just written at `at` (its length word) is proposal `zxid`. */
   propose(zxid: Zxid, at: number, origin: number, arrivedMs: number): void {
-    assert(zxid > this.proposed, `proposals go up: ${zxid} after ${this.proposed}`);
+    if (zxid <= this.proposed) fail(`proposals go up: ${zxidHex(zxid)} after ${zxidHex(this.proposed)}`);
     const batch = this.#filling;
     batch.writer.i32At(at, batch.writer.length - at - 4);
     if (batch.txns === 0) batch.first = zxid;
@@ -153,7 +155,9 @@ export class Ledger {
   }
 
   #blank(): Batch {
-    const writer = this.#spare ?? new Writer(4096);
+    // As large as the last one grew: growing there step by step costs more memory than the batch.
+    const capacity = Math.min(batchBytesKept, this.#batches.at(-1)?.writer.bytes.length ?? 0);
+    const writer = this.#spare ?? new Writer(Math.max(batchBytesMin, capacity));
     this.#spare = null;
     return { writer, first: zxidZero, last: zxidZero, txns: 0, at: 0 };
   }
@@ -186,17 +190,16 @@ export class Ledger {
 
   /** The log holds everything up to `last`. */
   durableUpTo(last: Zxid): void {
-    assert(
-      last >= this.durable && last <= this.proposed,
-      `durable ${zxidHex(last)} is between ${zxidHex(this.durable)} and ${zxidHex(this.proposed)}`,
-    );
+    if (last < this.durable || last > this.proposed) {
+      fail(`durable ${zxidHex(last)} is between ${zxidHex(this.durable)} and ${zxidHex(this.proposed)}`);
+    }
     this.durable = last;
     this.#settle();
   }
 
   /** Commits in order up to `zxid`, which was proposed. */
   commitUpTo(zxid: Zxid, visit: CommitVisitor): void {
-    assert(zxid <= this.proposed, `only what was proposed commits: ${zxidHex(zxid)}`);
+    if (zxid > this.proposed) fail(`only what was proposed commits: ${zxidHex(zxid)}`);
     while (this.committed < zxid) {
       const batch = this.#batches[this.#open] ?? this.#filling;
       // What is told of a commit may propose, and the filling batch then moves: so it is asked anew.
@@ -275,7 +278,7 @@ export class Ledger {
   }
 
   #recycle(writer: Writer): void {
-    if (writer.bytes.length > batchBytesKept || writer.bytes.length < 4096) return;
+    if (writer.bytes.length > batchBytesKept || writer.bytes.length < batchBytesMin) return;
     if (this.#spare !== null && this.#spare.bytes.length >= writer.bytes.length) return;
     writer.clear();
     this.#spare = writer;
