@@ -8,6 +8,13 @@ import { Member } from "./member.ts";
 import type { RuntimeName } from "./zoolet.ts";
 import { zooletMake } from "./zoolet_member.ts";
 
+export interface EdgeChoice {
+  /** As the ensemble was made. */
+  readonly ownAddresses?: boolean;
+  /** Where followers serve observers. */
+  readonly observerMasterPort?: number;
+}
+
 export class EdgeReplica extends Member {
   readonly #text: string;
 
@@ -16,7 +23,7 @@ export class EdgeReplica extends Member {
     runtime: RuntimeName,
     client: number,
     place: string,
-    lines: string,
+    { ownAddresses = false, observerMasterPort = 0 }: EdgeChoice,
   ) {
     super({
       sid: 0,
@@ -28,20 +35,21 @@ export class EdgeReplica extends Member {
       options: { heapMb: 0, properties: {} },
     });
     const voters = ensemble.members.filter(({ isObserver }) => !isObserver).map(({ sid, ports }) =>
-      `"${sid}=127.0.0.1:${ports.quorum}:${ports.election}"`
+      `"${sid}=127.0.0.${ownAddresses ? sid : 1}:${ports.quorum}:${ports.election}"`
     );
     this.#text = `[client]\nport = ${client}\naddress = "127.0.0.1"\n[admin]\nenabled = false\n` +
-      `[words]\nallow = ["*"]\n[ensemble]\nobserve = [${voters.join(", ")}]\n${lines}`;
+      `[words]\nallow = ["*"]\n[ensemble]\nobserve = [${voters.join(", ")}]\n` +
+      `observer_master_port = ${observerMasterPort}\n`;
   }
 
-  /** Beside an ensemble of `withEnsemble`; the directory holds its configuration alone. `lines` end `[ensemble]`. */
+  /** Beside an ensemble of `withEnsemble`; the directory holds its configuration alone. */
   static async beside(
     ensemble: Ensemble,
     runtime: RuntimeName,
     place: string,
-    lines = "",
+    choice: EdgeChoice = {},
   ): Promise<EdgeReplica> {
-    return new EdgeReplica(ensemble, runtime, await pickPort(), place, lines);
+    return new EdgeReplica(ensemble, runtime, await pickPort(), place, choice);
   }
 
   override start(): void {

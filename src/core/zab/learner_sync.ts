@@ -76,6 +76,7 @@ export class LearnerSync {
     const plan = planSync(this.#host.ledger, learner.zxidOwn, cut);
     switch (plan.kind) {
       case "diff":
+        if (this.#isTreeLess(learner, cut)) return this.#snapshot(learner);
         this.#open(learner, "diff", PacketType.Diff, cut);
         return this.#finish(learner, learner.zxidOwn);
       case "trunc":
@@ -92,6 +93,22 @@ export class LearnerSync {
         );
         return;
     }
+  }
+
+  /** Who has nothing keeps nothing by getting the history, and the tree may be less: an edge replica's start. */
+  #isTreeLess(learner: LearnerLink, cut: Zxid): boolean {
+    if (learner.zxidOwn !== 0) return false;
+    let bytes = 0;
+    this.#host.ledger.read(0, cut, (_bytes, start, end) => {
+      bytes += end - start;
+    });
+    return bytes > this.#stepBytes && bytes > this.#treeBytes;
+  }
+
+  /** Of a snapshot, about. */
+  get #treeBytes(): number {
+    const { tree } = this.#host;
+    return tree.dataBytes + tree.liveCount * 100;
   }
 
   /** All that was written to it has left. */
@@ -190,7 +207,7 @@ export class LearnerSync {
     learner.zxidOwn = zxid;
     learner.walk = new SnapshotWriter(tree, sessions, zxid);
     // A small tree leaves at once, of one piece; of a large one what fits, and the rest as it leaves.
-    const whole = tree.dataBytes + tree.liveCount * 100 < this.#stepBytes * snapshotWholeSteps;
+    const whole = this.#treeBytes < this.#stepBytes * snapshotWholeSteps;
     this.#walkOn(learner, whole ? Infinity : this.#stepBytes);
   }
 

@@ -6,25 +6,28 @@ import assert from "node:assert/strict";
 import type { Client } from "../../../src/client/client.ts";
 import { bytesOf } from "../../../src/core/base/bytes.ts";
 import { CreateMode } from "../../../src/core/wire/opcodes.ts";
-import { EdgeReplica } from "../../support/edge_replica.ts";
-import { type Ensemble, withEnsemble } from "../../support/ensemble.ts";
+import { type EdgeChoice, EdgeReplica } from "../../support/edge_replica.ts";
+import { type Ensemble, pickPort, withEnsemble } from "../../support/ensemble.ts";
 import { clientOf, differences, dumpTree } from "../../support/ensemble_compare.ts";
 import type { Make } from "../../support/member.ts";
 import { makeTempDirectory, sleep } from "../../support/places.ts";
 import { runtimeUnderTest } from "../../support/zoolet.ts";
 import { isLong, scenario } from "./cast.ts";
 
+const ephemeral = { mode: CreateMode.Ephemeral };
+
 /** Starts `count` edges and ends them. */
 async function withEdges(
   ensemble: Ensemble,
   count: number,
   story: (edges: readonly EdgeReplica[]) => Promise<void>,
+  choice: EdgeChoice = {},
 ): Promise<void> {
   const place = makeTempDirectory("edge");
   const edges: EdgeReplica[] = [];
   try {
     for (let i = 0; i < count; i++) {
-      edges.push(await EdgeReplica.beside(ensemble, runtimeUnderTest(), place.path));
+      edges.push(await EdgeReplica.beside(ensemble, runtimeUnderTest(), place.path, choice));
     }
     await story(edges);
   } catch (error) {
@@ -82,7 +85,7 @@ async function edgeStory(makes: Make): Promise<void> {
       const firstMs = performance.now() - startedMs;
       assert.equal(await edge.role(), "observer");
       assert.ok(await assertSame(ensemble, edge, 3) > 1000);
-      await client.create("/mine", bytesOf("e"), { mode: CreateMode.Ephemeral });
+      await client.create("/mine", bytesOf("e"), ephemeral);
       const { sessionId } = client;
 
       // Its leader dies: the session goes on with the next one.
@@ -142,7 +145,7 @@ async function edgesTogether(makes: Make, count: number): Promise<void> {
       const clients = await Promise.all(edges.map((edge) => clientOf(edge)));
       await clients[0]?.create("/from");
       await Promise.all(
-        clients.map((client, i) => client.create(`/from/${i}`, null, { mode: CreateMode.Ephemeral })),
+        clients.map((client, i) => client.create(`/from/${i}`, null, ephemeral)),
       );
       assert.equal(new Set(clients.map((client) => client.sessionId)).size, count);
       for (const client of clients) {
@@ -167,4 +170,65 @@ scenario(
   "edge replicas stand beside each other before the original",
   { long: true, timeoutMs: 60_000 },
   ({ java }) => edgesTogether(java, 5),
+);
+
+/** Observers at each member, as it counts them. */
+async function observersOf(ensemble: Ensemble): Promise<ReadonlyMap<number, number>> {
+  const counts = new Map<number, number>();
+  for (const member of ensemble.running) {
+    counts.set(member.sid, Number((await member.metrics()).get("synced_observers")));
+  }
+  return counts;
+}
+
+async function behindFollowers(makes: Make): Promise<void> {
+  const observerMasterPort = await pickPort();
+  const specs = [{ make: makes }, { make: makes }, { make: makes }];
+  const options = { ownAddresses: true, settings: { observerMasterPort, tickTime: 500 } };
+  await withEnsemble(specs, options, async (ensemble) => {
+    await ensemble.startLedBy(3);
+    await withEdges(ensemble, 3, async (edges) => {
+      for (const edge of edges) edge.start();
+      const clients = await Promise.all(edges.map((edge) => clientOf(edge, { timeoutMs: 10_000 })));
+      const ids = clients.map((client) => client.sessionId);
+      const counts = await observersOf(ensemble);
+      assert.equal(counts.get(3), 0, "observers of the leader");
+      assert.equal((counts.get(1) ?? 0) + (counts.get(2) ?? 0), 3, "observers of its followers");
+
+      await clients[0]?.create("/from");
+      await Promise.all(clients.map((client, i) => client.create(`/from/${i}`, null, ephemeral)));
+      for (const client of clients) {
+        await client.sync("/");
+        assert.equal((await client.getChildren("/from")).children.length, 3);
+      }
+
+      // One follower goes, with all that hung on it, and then the leader.
+      for (const sid of [1, 3]) {
+        await ensemble.of(sid).kill();
+        await Promise.all(clients.map((client) => untilWritten(client, "/from")));
+        ensemble.start(sid);
+        await ensemble.settled();
+      }
+      assert.deepEqual(clients.map((client) => client.sessionId), ids);
+      const leader = await ensemble.settled();
+      assert.equal((await observersOf(ensemble)).get(leader.sid), 0);
+      for (const client of clients) {
+        await client.sync("/");
+        assert.equal((await client.getChildren("/from")).children.length, 3);
+      }
+      for (const edge of edges) await assertSame(ensemble, edge, leader.sid);
+      await Promise.all(clients.map((client) => client.close()));
+    }, { ownAddresses: true, observerMasterPort });
+  });
+}
+
+scenario(
+  "edge replicas hang on followers, and find another one",
+  { timeoutMs: 60_000 },
+  ({ ours }) => behindFollowers(ours),
+);
+scenario(
+  "edge replicas hang on followers of the original, and find another one",
+  { long: true, timeoutMs: 90_000 },
+  ({ java }) => behindFollowers(java),
 );

@@ -18,6 +18,7 @@ import {
   bytes,
   commit,
   createTxn,
+  errorTxn,
   followerInfo,
   observerInfo,
   packet,
@@ -168,6 +169,13 @@ describe("getting level", () => {
     member.store.logFloor = z(1, 5);
     const far = introduced(member);
     assert.deepEqual(far.take(), ["SNAP 1:5", "(snapshot)", "NEWLEADER of epoch 1"]);
+  });
+
+  test("who has nothing gets the tree where the history is more", () => {
+    const { member, leader } = serving({ ensemble: { snapshotStepBytes: 500 } });
+    for (let i = 1; i <= 100; i++) leader.send(proposal(errorTxn(z(1, i), -101)), commit(z(1, i)));
+    assert.deepEqual(introduced(member).take(), ["SNAP 1:100", "(snapshot)", "NEWLEADER of epoch 1"]);
+    assert.equal(introduced(member, z(1, 1)).take()[0], "DIFF 1:100");
   });
 
   test("packets before their turn end the link", () => {
