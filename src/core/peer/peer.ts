@@ -883,7 +883,9 @@ export class Peer implements Road {
   #identify(session: Session, packet: Packet): void {
     const { bytes, authStart, authEnd } = packet;
     const known = session.identitiesBytes;
-    if (known !== null && known.length === authEnd - authStart && bytesEqualAt(bytes, authStart, known)) return;
+    if (known !== null && known.length === authEnd - authStart && bytesEqualAt(bytes, authStart, known)) {
+      return;
+    }
     session.identitiesBytes = bytes.slice(authStart, authEnd);
     session.identities = packet.identities();
   }
