@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { apacheClassPath, findOnPath, javaFlags } from "../support/apache.ts";
+import { sendSignal } from "../support/child.ts";
 import { settingsText } from "../support/servers.ts";
 import { askText } from "../support/wire_connection.ts";
 import { projectDirectory, runtimeCommand, type RuntimeName } from "../support/zoolet.ts";
@@ -132,7 +133,7 @@ export class ChaosMember {
     this.#process = null;
     this.#isStopped = false;
     this.note("SIGKILL");
-    child.kill("SIGKILL");
+    sendSignal(child.pid ?? -1, "SIGKILL");
     await this.#exited;
   }
 
@@ -143,13 +144,13 @@ export class ChaosMember {
     this.thaw();
     this.#process = null;
     this.note("SIGTERM");
-    child.kill("SIGTERM");
+    sendSignal(child.pid ?? -1, "SIGTERM");
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
     const inTime = await Promise.race([this.#exited.then(() => true), late]);
     clearTimeout(timer);
     if (!inTime) {
-      child.kill("SIGKILL");
+      sendSignal(child.pid ?? -1, "SIGKILL");
       await this.#exited;
     }
     return inTime;
@@ -159,14 +160,14 @@ export class ChaosMember {
     if (this.#process === null || this.#isStopped) return;
     this.#isStopped = true;
     this.note("SIGSTOP");
-    this.#process.kill("SIGSTOP");
+    sendSignal(this.#process.pid ?? -1, "SIGSTOP");
   }
 
   thaw(): void {
     if (this.#process === null || !this.#isStopped) return;
     this.#isStopped = false;
     this.note("SIGCONT");
-    this.#process.kill("SIGCONT");
+    sendSignal(this.#process.pid ?? -1, "SIGCONT");
   }
 
   /** A new disk in the old machine. */
@@ -178,7 +179,7 @@ export class ChaosMember {
 
   /** For the moment the run itself is ended. */
   killNow(): void {
-    this.#process?.kill("SIGKILL");
+    if (this.#process !== null) sendSignal(this.#process.pid ?? -1, "SIGKILL");
   }
 
   async role(): Promise<Role> {

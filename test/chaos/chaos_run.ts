@@ -96,8 +96,12 @@ class ChaosRun {
     );
     this.#addresses = this.#members.map(({ address }) => ({ host: address.host, port: address.client }));
     const small = this.#members.find(({ sid }) => sid === smallDiskSid) as ChaosMember;
-    const { disk, missing } = SmallDisk.open(small.dataDirectory);
-    if (disk === null) options.note(`no small disk (${missing}): nobody's will be full`);
+    const isWanted = options.mode === "chaos" &&
+      (options.faults.length === 0 || options.faults.includes("disk-full"));
+    const { disk, missing } = isWanted
+      ? SmallDisk.open(small.dataDirectory)
+      : { disk: null, missing: "not asked for" };
+    if (disk === null && isWanted) options.note(`no small disk (${missing}): nobody's will be full`);
     this.#disk = disk;
     this.#stage = {
       members: this.#members,

@@ -74,7 +74,7 @@ export class Child {
   }
 
   kill(signal: "SIGTERM" | "SIGKILL" | "SIGINT" = "SIGKILL"): void {
-    if (this.exit === null) this.process.kill(signal);
+    if (this.exit === null) sendSignal(this.pid, signal);
   }
 
   /** SIGTERM, and SIGKILL to what does not listen. True: it went by itself. */
@@ -89,6 +89,20 @@ export class Child {
   describe(): string {
     const state = this.exit === null ? "running" : `exit ${this.exit.code ?? this.exit.signal}`;
     return `${state}\n--- stdout\n${this.stdout.slice(-3000)}\n--- stderr\n${this.stderr.slice(-6000)}`;
+  }
+}
+
+/**
+ * Sends a signal to a child that has not been seen to end. By its pid: the child's own `kill` does
+ * nothing on Deno after the first signal, whatever that one was.
+ */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  if (pid <= 0) return;
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    // It ended and we have not been told yet.
+    if ((error as { code?: string }).code !== "ESRCH") throw error;
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Child } from "./child.ts";
+import { Child, sendSignal } from "./child.ts";
 import { sleep } from "./places.ts";
 import { settingsText } from "./servers.ts";
 import { askText } from "./wire_connection.ts";
@@ -126,12 +126,12 @@ export class Member {
   /** SIGSTOP: to the others it is a machine that went silent; its kernel still takes what is sent. */
   freeze(): void {
     if (!this.isRunning) throw new Error(`${this.name} does not run`);
-    this.child?.process.kill("SIGSTOP");
+    if (this.child !== null) sendSignal(this.child.pid, "SIGSTOP");
     this.#frozen = true;
   }
 
   thaw(): void {
-    if (this.#frozen && this.isRunning) this.child?.process.kill("SIGCONT");
+    if (this.#frozen && this.isRunning && this.child !== null) sendSignal(this.child.pid, "SIGCONT");
     this.#frozen = false;
   }
 
