@@ -15,6 +15,7 @@ import type { ClientLine, LineLimits, LineOwner } from "../net/client_listener.t
 import type { ClockPort } from "../runtime/ports.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Logger } from "./logger.ts";
+import { NoteLimit } from "./note_limit.ts";
 
 /** Lines that should be gone are looked for this often. */
 const lookMs = 500;
@@ -50,6 +51,7 @@ export class Loop implements LineOwner {
   readonly #storage: Storage;
   readonly #clock: ClockPort;
   readonly #logger: Logger;
+  readonly #notes: NoteLimit;
   readonly #counters: ShellCounters;
   readonly #outstandingMax: number;
   readonly #words: Words;
@@ -81,6 +83,7 @@ export class Loop implements LineOwner {
     this.#storage = parts.storage;
     this.#clock = parts.clock;
     this.#logger = parts.logger;
+    this.#notes = new NoteLimit(parts.logger);
     this.#counters = parts.counters;
     this.limits = parts.limits;
     this.#outstandingMax = parts.outstandingMax;
@@ -159,7 +162,8 @@ export class Loop implements LineOwner {
   }
 
   warn(event: string, message: string, line: ClientLine): void {
-    this.#logger.warn(event, message, { client: `${line.address}:${line.port}` });
+    const fields = { client: `${line.address}:${line.port}` };
+    this.#notes.write({ level: "warn", event, message, fields }, this.#clock.monotonicMs());
   }
 
   count(what: "rejected" | "dropped" | "sessionless"): void {
@@ -192,6 +196,7 @@ export class Loop implements LineOwner {
     const monoMs = this.#clock.monotonicMs();
     this.#peer.step({ kind: "tick", wallMs: Math.floor(this.#clock.wallMs()), monoMs });
     if (monoMs >= this.#lookAtMs) this.#endOverdue(monoMs);
+    this.#notes.settle(monoMs);
     this.turn();
   }
 
@@ -272,8 +277,11 @@ export class Loop implements LineOwner {
       line?.end();
     }
     closing.length = 0;
-    for (const note of notes) this.#logger[note.level](note.event, note.message, note.fields);
-    notes.length = 0;
+    if (notes.length > 0) {
+      const monoMs = this.#clock.monotonicMs();
+      for (const note of notes) this.#notes.write(note, monoMs);
+      notes.length = 0;
+    }
     if (outbox.committed) {
       outbox.committed = false;
       this.#storage.committed(this.#peer.zxid);
