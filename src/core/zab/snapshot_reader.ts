@@ -32,6 +32,10 @@ const noAcls = new Uint8Array(0);
 /** `jute.maxbuffer` and its `extrasize`: what the original lets one field of a peer's bytes hold. */
 export const snapshotFieldBytesMax: number = 2 * frameBytesMax;
 
+/** More than any ensemble has. A session costs many times its 12 bytes in memory, so a stream of them has to end. */
+const snapshotSessionsMax = 1 << 20;
+const snapshotAclListsMax = 1 << 20;
+
 type Stage = "sessionCount" | "sessions" | "aclCount" | "acl" | "aclEntry" | "nodes" | "signature" | "over";
 
 export class SnapshotReader {
@@ -206,7 +210,7 @@ export class SnapshotReader {
     switch (this.#stage) {
       case "sessionCount": {
         const count = r.i32();
-        if (count < 0) this.#damaged(`it claims ${count} sessions`);
+        if (count < 0 || count > snapshotSessionsMax) this.#damaged(`it claims ${count} sessions`);
         this.#left = count;
         this.#stage = count === 0 ? "aclCount" : "sessions";
         break;
@@ -217,7 +221,9 @@ export class SnapshotReader {
         break;
       case "aclCount":
         this.#listsLeft = r.i32();
-        if (this.#listsLeft < 0) this.#damaged(`it claims ${this.#listsLeft} ACL lists`);
+        if (this.#listsLeft < 0 || this.#listsLeft > snapshotAclListsMax) {
+          this.#damaged(`it claims ${this.#listsLeft} ACL lists`);
+        }
         this.#stage = this.#listsLeft === 0 ? "nodes" : "acl";
         break;
       case "acl":

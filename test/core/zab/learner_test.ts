@@ -308,6 +308,20 @@ describe("synchronization", () => {
     assert.deepEqual([has(member, "/h1"), has(member, "/s")], [true, false]);
   });
 
+  test("a snapshot that claims more sessions or ACL lists than there can be is refused at once", () => {
+    const claims: readonly (readonly [RegExp, Bytes])[] = [
+      [/claims 2147483647 sessions/, bytes((w) => w.i32(2 ** 31 - 1))],
+      [/claims 1048577 sessions/, bytes((w) => w.i32((1 << 20) + 1))],
+      [/claims -1 sessions/, bytes((w) => w.i32(-1))],
+      [/claims 2147483647 ACL lists/, bytes((w) => w.i64(0x7fff_ffffn))],
+    ];
+    for (const [why, stream] of claims) {
+      const { member, leader } = begun();
+      leader.send(snap(z(4, 9)), stream);
+      left(member, leader, "snapshot_damaged", why);
+    }
+  });
+
   test("a snapshot of a later epoch than its leader's is refused", () => {
     for (const zxid of [z(6, 0), -1]) {
       const { member, leader } = begun();
