@@ -21,6 +21,11 @@ export interface JudgeOptions {
   readonly skipAcl: boolean;
   readonly enforceQuota: boolean;
   readonly closeSessionTxn: boolean;
+  /**
+   * A create2 within a multi is written as a create: members before 3.8.2 do not know it there and
+   * silently leave out the rest of the multi.
+   */
+  readonly multiCreatesPlain?: boolean;
   readonly auth: AuthOptions;
 }
 

@@ -122,7 +122,10 @@ export function prepareMulti(judge: Judge): number {
 
 function prepareParts(judge: Judge, parts: readonly MultiPart[], bytes: Uint8Array): void {
   const { reader: r, txn, overlay } = judge;
-  for (const [i, { op, start, end }] of parts.entries()) {
+  for (const [i, part] of parts.entries()) {
+    const { start, end } = part;
+    const isPlain = part.op === OpCode.Create2 && judge.options.multiCreatesPlain === true;
+    const op = isPlain ? OpCode.Create : part.op;
     const at = txn.length;
     txn.i32(op);
     const lengthAt = txn.room(4);

@@ -194,7 +194,10 @@ export class Peer implements Road {
     this.sessions = new SessionTable(options.tickMs);
     this.quotas = new Quotas(this.tree, { enforce: options.judge.enforceQuota });
     this.#overlay = new Overlay(this.tree);
-    this.#judge = new Judge(this.tree, this.#overlay, this.quotas, options.judge);
+    this.#judge = new Judge(this.tree, this.#overlay, this.quotas, {
+      ...options.judge,
+      multiCreatesPlain: this.member !== null,
+    });
     this.#reaper = new Reaper(this.tree, options.reaper, options.bornMonoMs);
     this.applier = new Applier({
       tree: this.tree,
