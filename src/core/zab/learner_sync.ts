@@ -85,6 +85,7 @@ export class LearnerSync {
       case "snap":
         return this.#snapshot(learner);
       case "log":
+        if (this.#host.ensemble.snapshotSizeFactor < 0) return this.#snapshot(learner);
         if (!this.#throttle(learner, "diff")) return;
         learner.read = this.#host.readLog(
           learner.zxidOwn as Zxid,
