@@ -19,7 +19,8 @@ const dumpMsMax = 60_000;
 
 export interface ClientChoice {
   readonly timeoutMs?: number;
-  readonly asSuper?: boolean;
+  /** A credential to add, `user:password`. */
+  readonly digest?: string;
 }
 
 /** A client of these members alone, connected. */
@@ -34,7 +35,7 @@ export async function clientOf(
     reconnectMsMax: 200,
   });
   await client.ready(20_000);
-  if (choice.asSuper === true) await client.addAuth("digest", bytesOf("super:super"));
+  if (choice.digest !== undefined) await client.addAuth("digest", bytesOf(choice.digest));
   return client;
 }
 
@@ -44,8 +45,8 @@ export type TreeDump = ReadonlyMap<string, string>;
 /** The znode of the configuration has times of its own on every server: it is written at home. */
 const configPath = "/zookeeper/config";
 
-export async function dumpTree(member: Member): Promise<Map<string, string>> {
-  const client = await clientOf(member, { asSuper: true, timeoutMs: dumpMsMax });
+export async function dumpTree(member: Member, digest = "super:super"): Promise<Map<string, string>> {
+  const client = await clientOf(member, { digest, timeoutMs: dumpMsMax });
   const dump = new Map<string, string>();
   try {
     await client.sync("/");
@@ -127,10 +128,11 @@ export async function sessionsOf(member: Member): Promise<readonly string[]> {
 export async function compareAll(
   ensemble: Ensemble,
   members: readonly Member[] = ensemble.running,
+  digest?: string,
 ): Promise<TreeDump> {
   const dumps: TreeDump[] = [];
   for (const member of members) {
-    const dump = await dumpTree(member);
+    const dump = await dumpTree(member, digest);
     if (ensemble.hasGates) dump.delete(configPath);
     dumps.push(dump);
   }

@@ -5,7 +5,7 @@
  * What its processes printed is kept for all of them, newest last, so that a test can ask what was
  * said since a moment and a failure can show it.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Child, sendSignal } from "./child.ts";
 import { sleep } from "./places.ts";
@@ -123,11 +123,20 @@ export class Member {
     }
   }
 
-  /** SIGSTOP: to the others it is a machine that went silent; its kernel still takes what is sent. */
-  freeze(): void {
-    if (!this.isRunning) throw new Error(`${this.name} does not run`);
-    if (this.child !== null) sendSignal(this.child.pid, "SIGSTOP");
+  /**
+   * SIGSTOP: to the others it is a machine that went silent; its kernel still takes what is sent. Waits
+   * until every thread stands: on a busy machine some run on for a while.
+   */
+  async freeze(): Promise<void> {
+    if (!this.isRunning || this.child === null) throw new Error(`${this.name} does not run`);
+    const { pid } = this.child;
+    process.kill(pid, "SIGSTOP");
     this.#frozen = true;
+    const until = performance.now() + 5000;
+    while (!standsStill(pid)) {
+      if (performance.now() > until) throw new Error(`${this.name} runs on after SIGSTOP`);
+      await sleep(5);
+    }
   }
 
   thaw(): void {
@@ -212,4 +221,18 @@ export class Member {
       this.starts + 1
     }\n`.slice(-outputCharsMax);
   }
+}
+
+/** Where the system does not tell of its threads, they are believed to. */
+function standsStill(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return true;
+  return readdirSync(tasks).every((task) => {
+    try {
+      return /\) [TtZX]/.test(readFileSync(join(tasks, task, "stat"), "utf8"));
+    } catch {
+      // A thread that ended meanwhile runs no more.
+      return true;
+    }
+  });
 }

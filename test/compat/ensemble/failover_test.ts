@@ -144,7 +144,7 @@ async function hangLeader(others: Make, leads: Make): Promise<void> {
     const old = await ensemble.startLedBy(3);
     const load = await Load.start(ensemble.members);
     await load.more(100);
-    old.freeze();
+    await old.freeze();
     const rest = [ensemble.of(1), ensemble.of(2)];
     await sleep(200);
     for (const member of rest) await ensemble.untilRole(member, ["looking"], 15_000);
@@ -258,7 +258,7 @@ async function fault(ensemble: Ensemble, random: Random): Promise<void> {
     case 3:
       return await killSeveral(ensemble.members);
     default:
-      if (victim.isRunning) victim.freeze();
+      if (victim.isRunning) await victim.freeze();
   }
 }
 

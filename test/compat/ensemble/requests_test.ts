@@ -27,6 +27,12 @@ const stillSettings = {
 };
 const still = { "znode.container.checkIntervalMs": "86400000" };
 
+/** The configuration names ports and was written at a time of its own, so only its Stat is compared. */
+function withoutAddresses(line: string): string {
+  return line.replace(/\d+ bytes 7365727665722e31\S* sum \S+/g, "the configuration")
+    .replace(/TIME OF 0 WAS 0 IS \d+/g, "its time");
+}
+
 /** The same random requests to a follower of an ensemble of originals and to one of a mixed ensemble. */
 async function compareFollowers(java: Make, leads: Make, learns: Make): Promise<void> {
   const seed = Number(process.env["ZOOLET_SEED"] ?? 20_240_602);
@@ -40,6 +46,8 @@ async function compareFollowers(java: Make, leads: Make, learns: Make): Promise<
       assert.equal((await right.settled()).sid, 2);
       const leftSide = new Side("originals", left.of(1).ports.client, slotCount);
       const rightSide = new Side("mixed", right.of(1).ports.client, slotCount);
+      leftSide.tamper = withoutAddresses;
+      rightSide.tamper = withoutAddresses;
       try {
         const driver = new Driver(leftSide, rightSide, new Random(seed));
         const result = await driver.run({
@@ -53,7 +61,7 @@ async function compareFollowers(java: Make, leads: Make, learns: Make): Promise<
         leftSide.close();
         rightSide.close();
       }
-      await compareAll(right);
+      await compareAll(right, right.members, "super:admin");
     });
   });
 }

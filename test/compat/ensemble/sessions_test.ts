@@ -66,21 +66,25 @@ scenario("a wrong password and a session that is over are refused", {}, async ({
   await withEnsemble([{ make: ours }, { make: java }], {}, async (ensemble) => {
     ensemble.start(1, 2);
     await ensemble.settled();
-    const live = await WireSession.connect(ensemble.of(2).ports.client, { timeoutMs: 20_000 });
-    const closed = await WireSession.connect(ensemble.of(1).ports.client, { timeoutMs: 20_000 });
-    await closed.close();
-    const gone = { sessionId: closed.id, password: closed.connectReply.password };
-    for (const member of ensemble.members) {
-      const { client } = member.ports;
+    for (const [here, there] of [[1, 2], [2, 1]]) {
+      const near = ensemble.of(here as number).ports.client;
+      const far = ensemble.of(there as number).ports.client;
+      const live = await WireSession.connect(near, { timeoutMs: 20_000 });
+      const closed = await WireSession.connect(near, { timeoutMs: 20_000 });
+      await closed.close();
+      const wrong = { sessionId: live.id, password: new Uint8Array(16).fill(3) };
+      const gone = { sessionId: closed.id, password: closed.connectReply.password };
       await assert.rejects(
-        WireSession.connect(client, { sessionId: live.id, password: new Uint8Array(16).fill(3) }),
+        WireSession.connect(far, wrong),
         /refused|closed/,
-        `${member.name}, wrong password`,
+        `member ${there}, wrong password`,
       );
-      await assert.rejects(WireSession.connect(client, gone), /refused|closed/, `${member.name}, over`);
+      for (const port of [near, far]) {
+        await assert.rejects(WireSession.connect(port, gone), /refused|closed/, `port ${port}, over`);
+      }
+      assert.equal((await live.ask(OpCode.Sync, pathBody("/"))).err, 0);
+      await live.close();
     }
-    assert.equal((await live.ask(OpCode.Sync, pathBody("/"))).err, 0);
-    await live.close();
   });
 });
 
