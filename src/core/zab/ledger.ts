@@ -54,6 +54,7 @@ export type TxnReader = (bytes: Uint8Array, start: number, end: number, zxid: nu
 
 /** A batch buffer above this is let go after use. */
 const batchBytesKept = 1 << 20;
+const sparesMax = 3;
 /** A batch begins with a buffer of so many bytes. */
 const batchBytesMin = 4096;
 /** What a batch in the history costs beside its bytes, about. */
@@ -78,7 +79,8 @@ export class Ledger {
   readonly #historyBytesMax: number;
   #historyBytes = 0;
   #filling: Batch = { writer: new Writer(batchBytesMin), first: zxidZero, last: zxidZero, txns: 0, at: 0 };
-  #spare: Writer | null = null;
+  /** Buffers that batches have left: a batch that grows into a new one costs more than its txns. */
+  readonly #spares: Writer[] = [];
   /** Taken by the disk, oldest first: `[0, #open)` is history, the rest is not all committed. */
   #batches: Batch[] = [];
   #open = 0;
@@ -155,10 +157,7 @@ export class Ledger {
   }
 
   #blank(): Batch {
-    // As large as the last one grew: growing there step by step costs more memory than the batch.
-    const capacity = Math.min(batchBytesKept, this.#batches.at(-1)?.writer.bytes.length ?? 0);
-    const writer = this.#spare ?? new Writer(Math.max(batchBytesMin, capacity));
-    this.#spare = null;
+    const writer = this.#spares.pop() ?? new Writer(batchBytesMin);
     return { writer, first: zxidZero, last: zxidZero, txns: 0, at: 0 };
   }
 
@@ -279,9 +278,17 @@ export class Ledger {
 
   #recycle(writer: Writer): void {
     if (writer.bytes.length > batchBytesKept || writer.bytes.length < batchBytesMin) return;
-    if (this.#spare !== null && this.#spare.bytes.length >= writer.bytes.length) return;
     writer.clear();
-    this.#spare = writer;
+    const spares = this.#spares;
+    spares.push(writer);
+    // The greatest goes to the end, from where it is taken; the least one goes when there are enough.
+    for (let i = spares.length - 1; i > 0; i--) {
+      const [a, b] = [spares[i - 1] as Writer, spares[i] as Writer];
+      if (a.bytes.length <= b.bytes.length) break;
+      spares[i - 1] = b;
+      spares[i] = a;
+    }
+    if (spares.length > sparesMax) spares.shift();
   }
 
   /** Tells the txns behind `after`, up to and with `upTo`. `after` must not lie below the floor. */
