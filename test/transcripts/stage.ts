@@ -242,6 +242,12 @@ export class Stage {
     }
   }
 
+  /** What a member that does not run finds on its disk. */
+  disk(sid: number, what: string, store: SmallDisk): void {
+    this.does(`the disk of ${sid}: ${what}`);
+    this.#stores.set(sid, store);
+  }
+
   /** The disk of a machine that is replaced. */
   wipe(sid: number): void {
     this.does(`an empty disk for ${sid}`);

@@ -11,6 +11,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { OpCode } from "../../src/core/wire/opcodes.ts";
 import type { SeatClient } from "../core/zab/seat.ts";
+import { SmallDisk } from "../core/zab/small_disk.ts";
 import { createBody } from "../support/bodies.ts";
 import { Stage } from "./stage.ts";
 
@@ -122,6 +123,21 @@ const stories: Readonly<Record<string, () => Stage>> = {
     stage.run(20);
     create(stage, client, "/late");
     stage.run(20);
+    return stage;
+  },
+
+  "a follower that promised a later epoch": () => {
+    const stage = new Stage();
+    stage.start(2, 3);
+    stage.run(400);
+    stage.beginsHere();
+    const store = new SmallDisk();
+    store.accepted = 7;
+    stage.disk(1, "it accepted epoch 7 and never followed anybody", store);
+    stage.start(1);
+    stage.run(5000);
+    stage.crash(3);
+    stage.run(1500);
     return stage;
   },
 

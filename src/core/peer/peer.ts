@@ -77,6 +77,11 @@ const clockGapMsMin = 3000;
 /** A leader that was chosen, could not be reached and is not connected for elections either is given up after this. */
 const leaderGoneMs = 500;
 
+/** So many leaders that come to nothing cost no time; behind more a pause, which doubles. */
+const disappointmentsFree = 5;
+const disappointedMsMin = 50;
+const disappointedMsMax = 1000;
+
 /** What the disk says that it holds; without the later three, as one that stood alone left it. */
 export interface Begun {
   readonly zxidLast: Zxid;
@@ -141,6 +146,10 @@ export class Peer implements Road {
   #leaderGoneAtMs = Infinity;
   /** An observer that lost its leader looks for another from here on. */
   #lookAtMs = 0;
+  /** Leaders in a row, ourselves among them, that came to nothing for us. */
+  #disappointments = 0;
+  /** A member promised this epoch to somebody; we learned it as a leader of an earlier one. */
+  #epochSeen = 0;
   /** Mismatches that were there when what is in memory was last all of one time. */
   #digestsBefore = 0;
   /** Memory is half of a snapshot: it has to be read from the disk before anything else. */
@@ -478,6 +487,7 @@ export class Peer implements Road {
       case "vote":
         this.election?.heard(event.from, event.bytes, event.monoMs);
         if (this.election?.deserted === true) this.#leave("those who chose this leader chose again");
+        this.#tellVoters();
         this.#decided();
         break;
       case "voterUp":
@@ -630,6 +640,9 @@ export class Peer implements Road {
     if ((this.leader ?? this.learner)?.phase === "broadcast") {
       this.#digestsBefore = this.applier.digestMismatches;
     }
+    const wasLevel = (this.leader ?? this.learner)?.phase === "broadcast";
+    this.#disappointments = wasLevel ? 0 : this.#disappointments + 1;
+    this.#epochSeen = Math.max(this.#epochSeen, this.leader?.epochSeen ?? 0);
     this.leader?.end();
     this.master?.end();
     if (this.learner?.end() === true) {
@@ -656,11 +669,17 @@ export class Peer implements Road {
     this.sessions.rest();
     if (wasServing) this.#unavailableAtMs = this.#monoMs;
     this.#lookedAtMs = this.phaseSinceMs = this.#monoMs;
-    this.#lookAtMs = this.#monoMs;
+    this.#lookAtMs = this.#monoMs + this.#pauseMs;
     const { observer, observerElectionDelayMs } = must(this.member, "only members have parts");
     if (observer) this.#lookAtMs += this.#random() * observerElectionDelayMs;
     this.election?.leave();
     this.#settled();
+  }
+
+  /** Who fails again and again with a leader that the others follow shall not do so a hundred times a second. */
+  get #pauseMs(): number {
+    const more = this.#disappointments - disappointmentsFree;
+    return more <= 0 ? 0 : Math.min(disappointedMsMin * 2 ** (more - 1), disappointedMsMax);
   }
 
   #random(): number {
@@ -715,10 +734,13 @@ export class Peer implements Road {
     );
     if (leads) {
       this.part = "leading";
-      this.leader = new Leader(this.#leaderHost, this.epochs.accepted, this.epochs.current, this.#monoMs);
+      const accepted = Math.max(this.epochs.accepted, this.#epochSeen);
+      this.leader = new Leader(this.#leaderHost, accepted, this.epochs.current, this.#monoMs);
       const { leader } = this;
       leader.begin();
       this.#held.release((link, bytes) => {
+        // What one of them said may have ended it.
+        if (this.leader !== leader) return this.#refuse(link);
         leader.accept(link, this.#monoMs);
         if (bytes.length > 0) leader.bytes(link.number, bytes, 0, bytes.length, this.#monoMs);
       });
@@ -735,6 +757,25 @@ export class Peer implements Road {
       this.#fromNothing,
     );
     this.#dial = { sid: decision.leader, observerMaster: member.observer && member.observerMasters };
+  }
+
+  /** Votes of one ensemble and of another never make a quorum, and nobody would know why. */
+  #tellVoters(): void {
+    const told = this.election?.takeVotersTold() ?? null;
+    if (told === null) return;
+    const { observer, quorum } = must(this.member, "only members elect");
+    this.outbox.note(
+      "warn",
+      "voters_differ",
+      `Server ${told.from} votes with ${told.voters.join(", ")}, and here the voters are ${
+        quorum.voters.join(", ")
+      }: ${
+        observer
+          ? "an observer has to know all of them, so name them in its configuration"
+          : "all servers of an ensemble have to name the same"
+      }`,
+      { from: told.from, voters: told.voters.join(",") },
+    );
   }
 
   /** The leader is lost to us, or could not be reached. */

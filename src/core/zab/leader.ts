@@ -75,6 +75,8 @@ export class Leader {
   /** The epoch that will be ours; decided once a quorum has told what it accepted. */
   epoch: number;
   phase: LeaderPhase = "discovery";
+  /** A member promised this later epoch to another, which is why we step down. */
+  epochSeen = 0;
   readonly #host: LeaderHost;
   readonly #sid: number;
   readonly #epochBefore: number;
@@ -313,6 +315,7 @@ export class Leader {
     if (learner.epochAccepted > this.epoch && ensemble.members.includes(learner.sid)) {
       // It promised a leader that came to nothing, and may never follow us: in the original it stays
       // outside until the leader changes for another reason, and one failure more ends the ensemble.
+      this.epochSeen = learner.epochAccepted;
       return this.#host.stepDown(
         `${learner.name} promised epoch ${learner.epochAccepted} to another, ours is ${this.epoch}: a later one is needed`,
       );

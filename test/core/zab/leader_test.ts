@@ -64,6 +64,36 @@ describe("discovery", () => {
     assert.equal(member.store.accepted, 7);
   });
 
+  test("a member that promised a later epoch ends this one, and the next is above its promise", () => {
+    const { member, followers: [one] } = broadcasting();
+    introduce(member, 2, 7);
+    assert.equal(one.closed, true);
+    assert.match(
+      member.note("part_left").message,
+      /promised epoch 7 to another, ours is 1: a later one is needed/,
+    );
+    member.elect();
+    assert.equal(introduce(member, 1, 1).take()[0], "LEADERINFO of epoch 8");
+  });
+
+  test("a stranger that promised a later epoch ends nothing", () => {
+    const { member } = broadcasting();
+    const far = introduce(member, 77, 7);
+    assert.deepEqual([member.peer.serving, far.take()], [true, ["LEADERINFO of epoch 1"]]);
+  });
+
+  test("links that waited for us to lead are closed when one of them ends that at once", () => {
+    const member = new LoneMember({ sid: 3 });
+    member.begin();
+    const early = [1, 2].map((sid, i) => introduce(member, sid, i * 9));
+    const third = member.accept();
+    third.send(observerInfo(77));
+    assert.deepEqual(early.map((far) => far.take()), [[], []]);
+    assert.throws(() => member.elect(), /was not elected/);
+    assert.equal(member.told.includes("elected"), true);
+    assert.deepEqual([...early, third].map(({ closed }) => closed), [true, true, true]);
+  });
+
   test("observers and strangers are no part of any quorum", () => {
     const member = LoneMember.leading({ sid: 3, observers: [4] });
     const others = [observerInfo(4), observerInfo(77), followerInfo(78), observerInfo(1)];

@@ -98,6 +98,29 @@ describe("discovery", () => {
     assert.equal(member.store.accepted, 4);
   });
 
+  test("who is refused again and again does not come back a hundred times a second", () => {
+    const { member, leader } = LoneMember.learning({ sid: 1, store: SmallDisk.of(1, [], 0, 4) });
+    leader.send(leaderInfo(3));
+    let attempts = 1;
+    const startMs = member.monoMs;
+    while (member.monoMs - startMs < 10_000) {
+      member.tick(10);
+      if (member.peer.part !== "looking") continue;
+      member.elected(3);
+      member.dial().send(leaderInfo(3));
+      attempts++;
+    }
+    assert.ok(attempts > 10 && attempts < 25, `${attempts} attempts in ten seconds`);
+    // Whoever followed in between begins anew.
+    for (let i = 0; i < 200 && member.peer.part !== "looking"; i++) member.tick(10);
+    member.elected(3, 5);
+    const last = member.dial();
+    last.send(leaderInfo(5), diff(0), newLeader(5), upToDate);
+    assert.equal(member.peer.serving, true);
+    last.hangUp();
+    assert.equal(member.peer.part, "looking", "at once");
+  });
+
   test("epochs that can be none are refused before they are stored", () => {
     for (const zxid of [z(0, 0), z(1, 1), z(0x20_0000, 0), -1, -(2 ** 63)]) {
       const { member, leader } = LoneMember.learning({ sid: 1 });
