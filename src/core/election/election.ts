@@ -28,6 +28,7 @@ import {
   nobody,
   parseNotification,
   roundMax,
+  votersOf,
   VoterState,
 } from "../wire/votes.ts";
 import { Tally } from "./tally.ts";
@@ -62,8 +63,16 @@ export interface ConfigSeen {
 }
 
 const versionOurs = 2;
+/** Configurations of others that are told to an operator. */
+const configsToldMax = 8;
 /** A vote heard so long before we began to look is taken as if it came now; an older one may be stale. */
 const earlyVoteMsMax = 1000;
+
+/** Whom somebody takes for the voters, where those are others than ours. */
+export interface VotersTold {
+  readonly from: number;
+  readonly voters: readonly number[];
+}
 
 const wireStates: Readonly<Record<ElectionState, VoterState>> = {
   looking: VoterState.Looking,
@@ -111,6 +120,8 @@ export class Election {
   readonly #left = new Set<number>();
   #synced = false;
   #configSeen: ConfigSeen | null = null;
+  readonly #configsTold = new Set<string>();
+  #othersTold: VotersTold | null = null;
 
   constructor(options: ElectionOptions, send: (to: number, bytes: Uint8Array) => void) {
     this.#options = options;
@@ -145,6 +156,13 @@ export class Election {
 
   get configSeen(): ConfigSeen | null {
     return this.#configSeen;
+  }
+
+  /** Somebody votes with other voters than ours: an operator has to hear of it, once. */
+  takeVotersTold(): VotersTold | null {
+    const told = this.#othersTold;
+    this.#othersTold = null;
+    return told;
   }
 
   /** When `tick` has something to do. */
@@ -398,8 +416,20 @@ export class Election {
   #noteConfig(from: number, config: Uint8Array): void {
     if (bytesEqual(config, this.#config)) return;
     const text = textOf(config);
+    this.#noteVoters(from, text);
     const version = configVersionOf(text);
     if (version === null || version <= (this.#configSeen?.version ?? this.#options.configVersion)) return;
     this.#configSeen = { from, version, text };
+  }
+
+  #noteVoters(from: number, text: string): void {
+    if (this.#configsTold.size >= configsToldMax || this.#configsTold.has(text)) return;
+    this.#configsTold.add(text);
+    const voters = votersOf(text);
+    const ours = this.#quorum.voters;
+    if (voters.length === 0 || (voters.length === ours.length && voters.every((sid, i) => sid === ours[i]))) {
+      return;
+    }
+    this.#othersTold = { from, voters };
   }
 }

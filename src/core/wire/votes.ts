@@ -111,6 +111,15 @@ export function configVersionOf(text: string): number | null {
   return Number.isSafeInteger(version) ? version : null;
 }
 
+/** Sids of the participants in a configuration's text, ascending. */
+export function votersOf(text: string): number[] {
+  const voters: number[] = [];
+  for (const line of text.matchAll(/^server\.(\d{1,16})=([^\n]*)$/gm)) {
+    if (!/:observer\b/.test(line[2] as string)) voters.push(Number(line[1]));
+  }
+  return voters.sort((a, b) => a - b);
+}
+
 export interface ElectionAddress {
   /** Without brackets. */
   readonly host: string;

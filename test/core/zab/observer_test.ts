@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { encodeNotification, votersOf, VoterState } from "../../../src/core/wire/votes.ts";
 import { following, LoneMember } from "./lone_member.ts";
 import { createTxn, inform, sessionTxn, z } from "./told.ts";
 
@@ -37,4 +38,33 @@ test("an observer asks any follower where followers serve observers", () => {
   member.begin();
   member.elected(3);
   assert.deepEqual(member.peer.dialWanted, { sid: 3, observerMaster: true });
+});
+
+test("an operator is told once who else votes, where the voters are others than here", () => {
+  const sid = 0x1_0000_0007;
+  const member = new LoneMember({ sid, voters: [1], ensemble: { sid, observer: true } });
+  member.begin();
+  const vote = { leader: 3, zxid: 0, round: 1, epoch: 1 };
+  const line = (one: number, role = "participant") => `server.${one}=10.0.0.${one}:2888:3888:${role}`;
+  const text = (...lines: readonly string[]) => new TextEncoder().encode([...lines, "version=0"].join("\n"));
+  const say = (config: Uint8Array) =>
+    member.step({ kind: "vote", from: 1, bytes: encodeNotification(VoterState.Following, vote, config) });
+  say(text(line(1), line(4, "observer;0.0.0.0:2181")));
+  assert.equal(member.told.includes("voters_differ"), false, "observers are no voters");
+  for (let i = 0; i < 3; i++) say(text(line(2), line(1), line(10)));
+  assert.equal(member.told.filter((event) => event === "voters_differ").length, 1);
+  assert.match(
+    member.note("voters_differ").message,
+    /^Server 1 votes with 1, 2, 10, and here the voters are 1: /,
+  );
+  for (let i = 0; i < 20; i++) say(text(line(1), line(100 + i)));
+  assert.ok(member.told.filter((event) => event === "voters_differ").length <= 8, "and not without end");
+});
+
+test("voters are read of a configuration whatever else it says", () => {
+  assert.deepEqual(votersOf("server.2=[::1]:1:2:participant;[::]:3\nserver.1=a:1:2|b:1:2\nversion=1f"), [
+    1,
+    2,
+  ]);
+  assert.deepEqual(votersOf("server.x=1\nserver.99999999999999999=a\ngroup.1=1:2\nxserver.3=a"), []);
 });
