@@ -36,7 +36,6 @@ const root = "/chaos";
 const ephemerals = `${root}/ephemerals`;
 const registersPerRound = 5;
 const depthOfLedger = 6;
-const smallDiskSid = 1;
 
 export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
   const place = makeTempDirectory("chaos");
@@ -95,7 +94,9 @@ class ChaosRun {
       })
     );
     this.#addresses = this.#members.map(({ address }) => ({ host: address.host, port: address.client }));
-    const small = this.#members.find(({ sid }) => sid === smallDiskSid) as ChaosMember;
+    // One of ours, and not the same in each run: some of them tend to lead.
+    const ours = this.#members.filter(({ make }) => make !== "java");
+    const small = ours[options.seed % Math.max(1, ours.length)] ?? this.#members[0] as ChaosMember;
     const isWanted = options.mode === "chaos" &&
       (options.faults.length === 0 || options.faults.includes("disk-full"));
     const { disk, missing } = isWanted
@@ -108,7 +109,7 @@ class ChaosRun {
       network,
       random: new Random(options.seed),
       judge: this.judge,
-      smallDisk: disk === null ? null : { disk, sid: smallDiskSid },
+      smallDisk: disk === null ? null : { disk, sid: small.sid },
       leaderKills: [],
       note: options.note,
       pace: options.pace,
@@ -404,8 +405,8 @@ class ChaosRun {
         join(this.#directory, "violations"),
         `${violations.join("\n")}\nrepeat: ${this.#options.command}\n`,
       );
-      const small = this.#members.find(({ sid }) => sid === smallDiskSid);
-      if (small !== undefined && this.#disk !== null) this.#disk.keep(join(small.directory, "data-kept"));
+      const small = this.#members.find(({ sid }) => sid === this.#stage.smallDisk?.sid);
+      if (small !== undefined) this.#disk?.keep(join(small.directory, "data-kept"));
     }
     this.#disk?.close();
     await this.#network.close();
@@ -425,6 +426,7 @@ class ChaosRun {
       answers: judge.answers,
       lost: judge.lost,
       reconnects: judge.reconnects,
+      dozes: judge.dozes,
       expired: judge.expired,
       watchEvents: judge.watchEvents,
       locksHeld: judge.locksHeld,

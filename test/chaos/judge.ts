@@ -18,6 +18,8 @@ export class Judge {
   lost = 0;
   expired = 0;
   reconnects = 0;
+  /** Times that a client stood still. */
+  dozes = 0;
   watchEvents = 0;
   locksHeld = 0;
   #stamps = 0;

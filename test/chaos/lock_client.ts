@@ -239,7 +239,7 @@ export class LockClient {
     // What proved that we hold it is a reply of now, so the proof of a living session is the latest write.
     const believedUntil = () => session.confirmedMs + session.timeoutMs - expiryMarginMs(session.timeoutMs);
     history.acquired(session.name, believedUntil);
-    const until = judge.nowMs + 30 + this.#random.below(250);
+    let until = judge.nowMs + 30 + this.#random.below(250);
     let writes = 0;
     while (!isOver() && judge.nowMs < until) {
       if (!await session.connected(100)) continue;
@@ -260,6 +260,11 @@ export class LockClient {
         history.fenced(answer.zxid, token, session.name);
       }
       await sleep(this.#random.below(30));
+      // A holder that stands still, often for longer than its session lasts, and then writes on.
+      if (this.#random.below(150) === 0) {
+        await session.doze(session.timeoutMs * (0.4 + this.#random.below(14) / 10));
+        until = judge.nowMs + 100;
+      }
     }
     history.released(session.name);
   }

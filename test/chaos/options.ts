@@ -55,6 +55,7 @@ export interface ChaosResult {
   readonly answers: number;
   readonly lost: number;
   readonly reconnects: number;
+  readonly dozes: number;
   readonly expired: number;
   readonly watchEvents: number;
   readonly locksHeld: number;
@@ -79,7 +80,7 @@ export function chaosText(result: ChaosResult): string {
     }/s), writes acknowledged ${result.acknowledged} (${
       perSecond(result.acknowledged)
     }/s), requests lost ${result.lost}`,
-    `reconnects ${result.reconnects}, sessions expired ${result.expired}, watch events ${result.watchEvents}, ` +
+    `reconnects ${result.reconnects}, clients that stood still ${result.dozes}, sessions expired ${result.expired}, watch events ${result.watchEvents}, ` +
     `locks held ${result.locksHeld}, register operations checked ${result.checked}`,
     `faults: ${kinds.join(", ") || "none"}`,
     `writes after a leader's kill, ms: ${spread(result.leaderKills)}`,

@@ -72,6 +72,7 @@ export class ChaosSession {
   #heardMs = 0;
   #sentMs = 0;
   #at = 0;
+  #dozeEndMs = 0;
   #closing = false;
   #wakers: (() => void)[] = [];
   #running: Promise<void>;
@@ -127,6 +128,15 @@ export class ChaosSession {
     this.#connection?.destroy();
   }
 
+  /** Says nothing for so long, as a client whose process stands still, and then goes on as if nothing was. */
+  async doze(ms: number): Promise<void> {
+    this.judge.dozes++;
+    this.#dozeEndMs = performance.now() + ms;
+    await sleep(ms);
+    // What it has heard last seems to be of just now, so the old connection is tried first.
+    this.#heardMs = performance.now();
+  }
+
   /** Leaves without a word: the session is left to its timeout. */
   async abandon(): Promise<void> {
     this.#closing = true;
@@ -159,6 +169,10 @@ export class ChaosSession {
 
   async #run(): Promise<void> {
     while (!this.#closing) {
+      if (performance.now() < this.#dozeEndMs) {
+        await sleep(watchMs);
+        continue;
+      }
       const address = this.#addresses[this.#at++ % this.#addresses.length] as Address;
       let connection: WireConnection;
       try {
@@ -242,6 +256,7 @@ export class ChaosSession {
     while (!connection.closed && !this.#closing) {
       await connection.waitUntil(() => connection.closed || this.#closing, watchMs);
       const now = performance.now();
+      if (now < this.#dozeEndMs) continue;
       // A client gives a server up after two thirds of its session, so that there is time for another.
       if (now - this.#heardMs > this.timeoutMs * 2 / 3) break;
       if (now - this.#sentMs > this.timeoutMs / 4) void this.#send(connection, -2, OpCode.Ping, noBody);
