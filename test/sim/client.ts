@@ -68,7 +68,8 @@ export class Client {
   readonly #made: string[] = [];
   #heardAtMs = 0;
   #saidAtMs = 0;
-  #isRetired = false;
+  /** From here on a client that only pings has pinged for long enough. */
+  #idleUntilMs = 0;
   isDone = false;
   readonly #timeoutMs: number;
 
@@ -79,7 +80,8 @@ export class Client {
     this.#isProbe = world.isHealed;
     this.#chance = world.chance.fork(`client ${id}`);
     this.#watches = new Watches(world.history.model, id);
-    this.#timeoutMs = world.plan.tickMs * this.#chance.between(3, 12);
+    const ticks = this.#isProbe ? this.#chance.between(6, 10) : this.#chance.between(3, 12);
+    this.#timeoutMs = world.plan.tickMs * ticks;
     if (this.#isProbe) this.#fillScript();
   }
 
@@ -89,16 +91,18 @@ export class Client {
 
   /** Faults are over: this one says goodbye, or just stays away. */
   retire(): void {
-    this.#isRetired = true;
     if (this.#chance.happens(0.5) && this.#isOpen) this.#ask(closeAsk());
     else this.#drop();
     this.isDone = true;
   }
 
+  /** Some stay for three times their timeout and do no more than ping: their session must live. */
   #fillScript(): void {
     const path = `/probe-${this.id}`;
+    const stays = this.#chance.happens(0.1);
+    if (stays) this.#idleUntilMs = this.#world.timeline.nowMs + 3 * this.#timeoutMs;
     this.#script = [
-      createAsk(path, 0, bytesOf("probe")),
+      createAsk(path, stays ? 1 : 0, bytesOf("probe")),
       syncAsk(),
       readAsk(OpCode.GetData, path, false),
       readAsk(OpCode.GetChildren, "/", false),
@@ -155,6 +159,7 @@ export class Client {
 
   #askNext(): void {
     if (this.#pending.length > 0) return;
+    if (this.#script.length < 3 && this.#world.timeline.nowMs < this.#idleUntilMs) return;
     const ask = this.#script[0];
     if (ask === undefined) this.isDone = true;
     else this.#ask(ask);
@@ -258,6 +263,11 @@ export class Client {
         closed ? "sessions refused as closed" : "sessions refused before the close is committed",
       );
       this.#world.trace(() => `${this.id} is refused by ${sid}`);
+      hold(
+        !this.#isProbe || before === null,
+        "sessions live while their clients are heard",
+        () => `${this.id} at ${sid}`,
+      );
       this.#forgetSession();
       this.#drop();
       return;

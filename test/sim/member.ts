@@ -226,7 +226,6 @@ export class Member {
     outbox.closing.length = 0;
     for (const { to, bytes } of outbox.votes) {
       this.#world.coverage.count("votes");
-      this.promises.vote(bytes);
       this.#world.network.pair(this.sid, to).send(this, bytes);
     }
     outbox.votes.length = 0;
@@ -286,7 +285,9 @@ export class Member {
         if (dies && chance.happens(0.5)) return this.crash(chance.happens(0.5), chance.longTail(1, 800));
         this.step((wallMs, monoMs) => ({ ...result, wallMs, monoMs }));
       });
-    const dies = plan.crashAtDisk > 0 && !isHealed && chance.happens(plan.crashAtDisk);
+    // Appends are many, the others few and each of them a step that must not be half a step.
+    const luck = command.kind === "append" ? plan.crashAtDisk : plan.crashAtDisk * 4;
+    const dies = luck > 0 && !isHealed && chance.happens(luck);
     if (dies) {
       this.#world.coverage.count(`crashes at ${command.kind}`);
       if (chance.happens(0.5)) {

@@ -110,10 +110,14 @@ export class QuorumConnection implements Connected {
     return end === this.#learnerEnd ? this.#leaderEnd : this.#learnerEnd;
   }
 
+  /** Both lose what was on its way; one of them may believe in the connection for long. */
   reset(): void {
+    const { chance } = this.#world;
+    const late = chance.happens(0.4) ? chance.pick([this.#learnerEnd, this.#leaderEnd]) : null;
     for (const end of [this.#learnerEnd, this.#leaderEnd]) {
       end.out.kill();
-      this.#tellSoon(end);
+      if (end !== late) this.#tellSoon(end);
+      else this.#world.timeline.after(chance.longTail(3, 3000), () => this.#tell(end.member));
     }
   }
 

@@ -20,9 +20,11 @@ const Packet = {
   FollowerInfo: 11,
   ObserverInfo: 16,
   AckEpoch: 18,
+  LeaderInfo: 17,
 } as const;
 const known: readonly number[] = Object.values(Packet);
 
+const leaderInfoBytes = 24;
 const epochUnit = 0x1_0000_0000;
 
 export class Promises {
@@ -35,11 +37,9 @@ export class Promises {
     this.#member = member;
   }
 
-  /** A vote of an own zxid claims nothing that could be lost. */
-  vote(_bytes: Uint8Array): void {}
-
   sent(_link: Link, connection: QuorumConnection, bytes: Uint8Array): void {
-    if (!this.#world.isStrict || connection.learner !== this.#member) return;
+    if (!this.#world.isStrict) return;
+    if (connection.learner !== this.#member) return this.#leaderSent(bytes);
     const r = this.#reader;
     r.reset(bytes, 0, bytes.length);
     while (r.left > 0) {
@@ -60,10 +60,30 @@ export class Promises {
     }
   }
 
+  /** LEADERINFO comes alone, so it is known by its length and first word; of the rest nothing is said of disks. */
+  #leaderSent(bytes: Uint8Array): void {
+    const r = this.#reader;
+    r.reset(bytes, 0, bytes.length);
+    if (bytes.length !== leaderInfoBytes || r.i32() !== Packet.LeaderInfo) return;
+    const epoch = r.i64AsNumber() / epochUnit;
+    const { sid, disk } = this.#member;
+    hold(
+      disk.accepted >= epoch,
+      "an epoch is promised before it is offered",
+      () => `${sid} offers epoch ${epoch}, stored is ${disk.accepted}`,
+    );
+  }
+
   #packet(type: number, zxid: number): void {
-    const { sid, disk, isObserver } = this.#member;
-    const { coverage } = this.#world;
-    if (type === Packet.AckEpoch) coverage.count("ACKEPOCH");
+    const { sid, disk, isObserver, peer } = this.#member;
+    if (type === Packet.AckEpoch) {
+      const epoch = peer?.learner?.epoch ?? 0;
+      hold(
+        disk.accepted >= epoch,
+        "an epoch is promised before that is said",
+        () => `${sid} promises epoch ${epoch}, stored is ${disk.accepted}`,
+      );
+    }
     if (type !== Packet.Ack) return;
     if (zxid % epochUnit === 0) {
       hold(
