@@ -65,6 +65,8 @@ export interface ClientsParts {
   readonly road: Road;
 }
 
+const unservedNotePauseMs = 1000;
+
 export class Clients {
   readonly options: PeerOptions;
   readonly outbox: Outbox;
@@ -78,6 +80,7 @@ export class Clients {
   /** The time of the step that runs. */
   wallMs = 0;
   monoMs = 0;
+  #unservedNoteMs = 0;
   /** Reads answered in this turn, to be timed at its end. */
   readsUntimed = 0;
 
@@ -122,6 +125,14 @@ export class Clients {
     this.table.close(connection);
   }
 
+  /** All the clients of an ensemble look for a leader at once, again and again: noted once a second. */
+  #refuseUnserved(connection: Connection): void {
+    const isLoud = this.monoMs >= this.#unservedNoteMs;
+    if (!isLoud) return this.table.close(connection);
+    this.#unservedNoteMs = this.monoMs + unservedNotePauseMs;
+    this.refuse(connection, "connect_not_serving", "Closed: this server has no leader, so it serves nobody");
+  }
+
   /** The ConnectRequest. client-protocol 2.2, with the password checked before anybody is disturbed. */
   #connect(connection: Connection, bytes: Uint8Array, start: number, end: number): void {
     const r = this.#reader;
@@ -134,13 +145,7 @@ export class Clients {
     }
     connection.hasReadOnlyByte = asked.hasReadOnlyByte;
     const { zxidSeen, idHi, idLo, password } = asked;
-    if (!this.#road.serving) {
-      return this.refuse(
-        connection,
-        "connect_not_serving",
-        "Closed: this server has no leader, so it serves nobody",
-      );
-    }
+    if (!this.#road.serving) return this.#refuseUnserved(connection);
     if (zxidSeen > this.#road.zxidSeenMax) {
       return this.refuse(
         connection,
