@@ -98,7 +98,10 @@ async function attack(
   await Promise.all(Array.from({ length: options.workers ?? 4 }, (_, i) => worker(i)));
   clearInterval(watcher);
   await canary.stop();
-  if (canary.failure !== null) failures.push(`canary: ${canary.failure.message}`);
+  if (canary.failure !== null) {
+    const turns = leader.history.split("\n").filter((line) => /event=(part_left|elected|serving)/.test(line));
+    failures.push(`canary: ${canary.failure.message}\n${turns.slice(-10).join("\n")}`);
+  }
   const residentMbEnd = residentMb(pid);
   const logLines = leader.output.split("\n").length;
   failures.push(...await lookedOver(ensemble, canary.value));

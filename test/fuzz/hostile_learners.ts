@@ -132,11 +132,12 @@ const wrongFirst: Story = async ({ port }, random) => {
   return 1;
 };
 
-const bentFirst: Story = async ({ port }, random) => {
+const bentFirst: Story = async ({ port, sids }, random) => {
   const connection = await PeerConnection.open(port);
-  connection.write(
-    bent(random, random.pick([followerInfo, observerInfo])(strangerSid(random), random.below(3))),
-  );
+  const bytes = bent(random, random.pick([followerInfo, observerInfo])(strangerSid(random), random.below(3)));
+  // Whoever comes as a voter that promised a later epoch ends this one: that is a story of its own.
+  if (bytes.length >= 24 && sids.includes(bytes[23] as number)) bytes[23] = 99;
+  connection.write(bytes);
   await sleep(random.below(20));
   if (random.percent(50)) connection.end();
   await connection.untilClosed(random.below(50));
