@@ -10,7 +10,7 @@ import { plants } from "./plan.ts";
 import { runSeeds } from "./simulate.ts";
 
 for (const plant of plants) {
-  test(`${plant} is noticed within 1000 seeds`, () => {
+  test(`${plant} is noticed within 1000 seeds`, { timeout: 120_000 }, () => {
     const options = { from: 1, peers: "mix", plant, failuresMax: 1, msMax: 100_000, tell: null } as const;
     const { failures, seeds } = runSeeds({ ...options, seeds: 1000, strict: false });
     assert.equal(failures.length, 1, `${seeds} seeds ran and none broke a rule`);

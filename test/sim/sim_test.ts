@@ -39,10 +39,14 @@ function claim(from: number, share: number): void {
   }
 }
 
-test("ensembles keep every promise through faults and make progress after them, first seeds", () => {
+test("ensembles keep every promise through faults and make progress after them, first seeds", {
+  timeout: 150_000,
+}, () => {
   claim(1, 0.5);
 });
 
-test("ensembles keep every promise through faults and make progress after them, seeds of the day", () => {
+test("ensembles keep every promise through faults and make progress after them, seeds of the day", {
+  timeout: 150_000,
+}, () => {
   claim(1_000_000 + Math.floor(Date.now() / 86_400_000) * 10_000, 0.5);
 });
