@@ -72,6 +72,8 @@ const trustMs = 1000;
 const knockMsMax = 2000;
 /** Who knocks while we dial is reachable now; a dial older than this may wait for a host that was down. */
 const dialStaleMs = 100;
+/** A member that is told votes on a connection this old, and says nothing for so long, gets a new one. */
+const deafMs = 1500;
 const unreachableNoteMs = 60_000;
 /** What the initial message tells of who listens nowhere: it has to name an address, and nobody dials this one. */
 const nowhere: Address = { host: "0.0.0.0", port: 3888 };
@@ -154,8 +156,28 @@ export class ElectionLinks implements LineEvents {
     // A stranger that has left, or ourselves: the election counts its own vote by itself.
     if (voter === undefined || this.#stopped) return;
     voter.slot = framed(bytes);
-    if (voter.line !== null) this.#flush(voter);
-    else this.#wish(voter);
+    if (voter.line === null) return this.#wish(voter);
+    this.#flush(voter);
+    this.#renewIfDeaf(voter, voter.line);
+  }
+
+  /**
+   * A network that was cut leaves connections that only look alive: the kernel sends what we wrote
+   * ten or twenty seconds after it is healed. A new connection is there within one.
+   */
+  #renewIfDeaf(voter: Voter, line: ElectionLine): void {
+    const { clock } = this.#options;
+    const now = clock.monotonicMs();
+    if (voter.unansweredSinceMs === Infinity) voter.unansweredSinceMs = now;
+    if (!voter.member || now - Math.max(voter.unansweredSinceMs, line.openedMs) < deafMs) return;
+    voter.unansweredSinceMs = Infinity;
+    // Not now: the owner is calling us.
+    clock.after(0, () => {
+      if (voter.line !== line || this.#stopped) return;
+      this.#lose(voter).drop();
+      this.#wish(voter);
+      this.turn();
+    });
   }
 
   /** Dials every member that there is no connection to. May be called as often as one likes. */
@@ -337,6 +359,7 @@ export class ElectionLinks implements LineEvents {
     voter.line = line;
     line.openedMs = this.#options.clock.monotonicMs();
     voter.knocks.reset();
+    voter.unansweredSinceMs = Infinity;
     if (voter.failures > 0) {
       this.#owner.note("info", "election_reached", `Server ${voter.sid} is reached again`, {
         sid: voter.sid,
@@ -370,6 +393,7 @@ export class ElectionLinks implements LineEvents {
     const voter = this.#voters.get(line.sid as number);
     if (voter?.line !== line) return;
     voter.refusals.reset();
+    voter.unansweredSinceMs = Infinity;
     this.#owner.vote(voter.sid, bytes);
   }
 

@@ -24,6 +24,8 @@ export class Voter {
   slot: Uint8Array | null = null;
   /** Framed, the last one sent. */
   last: Uint8Array | null = null;
+  /** When the first vote went out that nothing has come back since; Infinity when there is none. */
+  unansweredSinceMs = Infinity;
   failures = 0;
   failureNotedMs = 0;
 

@@ -273,6 +273,31 @@ test("100 times somebody is cut off or started anew at random: the pairs come ba
   for (const server of servers.values()) await server.stop();
 });
 
+test("a connection on which votes go out and nothing comes back is taken for dead, and made anew", async () => {
+  const list = await members(1, 2);
+  const [one, two] = [new Server(1, list), new Server(2, list)];
+  await one.links.listen();
+  await two.links.listen();
+  say(two, "first", list);
+  await until("they meet", () => two.up.has(1) && one.last(2) === "first");
+  for (let i = 0; i < 20 && two.downs === 0; i++) {
+    say(two, `vote ${i}`, list);
+    await sleep(100);
+  }
+  await until("they meet again", () => two.ups === 2 && one.up.has(2));
+  say(two, "last", list);
+  await until("the new one carries", () => one.last(2) === "last");
+  // Whoever is answered keeps what it has.
+  for (let i = 0; i < 20; i++) {
+    say(two, `more ${i}`, list);
+    say(one, `answer ${i}`, list);
+    await sleep(100);
+  }
+  assert.equal(two.ups, 2);
+  await one.stop();
+  await two.stop();
+});
+
 test("an initial message may come byte by byte, with a vote right behind it", async () => {
   const list = await members(2, 3);
   const two = new Server(2, list);
