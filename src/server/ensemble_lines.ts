@@ -12,6 +12,9 @@ import type { Runtime } from "../runtime/ports.ts";
 import type { EnsembleSettings } from "./config_types.ts";
 import type { Logger } from "./logger.ts";
 
+/** For one attempt to connect to a leader. */
+const quorumConnectMsMax = 1500;
+
 export interface EnsembleLinesParts {
   readonly runtime: Pick<Runtime, "tcp" | "clock" | "process">;
   readonly peer: Peer;
@@ -93,7 +96,8 @@ export class EnsembleLines {
       bindRetries,
       observerMasterPort: ensemble.observerMasterPort,
       observerHosts: ensemble.observer ? [] : this.#quorumAddresses.map(({ host }) => host),
-      connectMsMax,
+      // A first packet that is lost is sent again after one second, then after two more: a new attempt is sooner.
+      connectMsMax: Math.min(connectMsMax, quorumConnectMsMax),
       randomU32: () => runtime.process.randomU32(),
     });
   }
