@@ -252,9 +252,8 @@ export class LockClient {
       ]);
       const answer = await session.request(OpCode.Multi, body);
       if (answer.kind === "reply") {
-        const failed = readMultiReply(new Reader(answer.body)).some((one) => one.kind === "error");
-        if (answer.err !== ErrorCode.Ok || failed) {
-          this.#complain(`${path} is gone, says a multi of its own living session`);
+        if (answer.err !== ErrorCode.Ok) {
+          this.#complain(`${path} answers ${errorName(answer.err)} to a multi of its own living session`);
           break;
         }
         history.fenced(answer.zxid, token, session.name);

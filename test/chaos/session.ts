@@ -11,6 +11,8 @@
  */
 import { ErrorCode } from "../../src/core/wire/errors.ts";
 import { OpCode } from "../../src/core/wire/opcodes.ts";
+import { Reader } from "../../src/core/wire/reader.ts";
+import { readMultiReply } from "../../src/core/wire/replies.ts";
 import { connectFrame, noBody, requestFrame, setWatchesBody } from "../support/bodies.ts";
 import { sleep } from "../support/places.ts";
 import type { Random } from "../support/random.ts";
@@ -25,6 +27,7 @@ export interface Address {
 
 export interface Reply {
   readonly kind: "reply";
+  /** Of a multi that failed: why. */
   readonly err: number;
   readonly zxid: bigint;
   readonly body: Uint8Array;
@@ -302,17 +305,20 @@ export class ChaosSession {
       );
     }
     if (reply.zxid > this.zxidSeen) this.zxidSeen = reply.zxid;
-    if (sessionEnds.has(reply.err)) {
+    const err = pending.op === OpCode.Multi ? failureOf(reply.err, reply.body) : reply.err;
+    if (sessionEnds.has(err)) {
       // Not done, and told so; the connection ends and the handshake tells what became of the session.
       pending.resolve(lost);
       connection.destroy();
       return;
     }
     this.judge.answers++;
-    if (isConfirming(pending.op) && reply.err === 0) this.confirmedMs = pending.sentMs;
-    if (isWriting(pending.op) && reply.err === 0) this.judge.writeAcked(pending.sentMs);
+    if (isWriting(pending.op) && err === 0) {
+      this.confirmedMs = pending.sentMs;
+      this.judge.writeAcked(pending.sentMs);
+    }
     const { sentMs } = pending;
-    const answer: Reply = { kind: "reply", err: reply.err, zxid: reply.zxid, body: reply.body, sentMs };
+    const answer: Reply = { kind: "reply", err, zxid: reply.zxid, body: reply.body, sentMs };
     pending.seen?.(answer);
     pending.resolve(answer);
   }
@@ -334,8 +340,13 @@ function isWriting(op: number): boolean {
     op === OpCode.Multi;
 }
 
-function isConfirming(op: number): boolean {
-  return isWriting(op);
+/** The error that made a multi fail: it stands in the results, also that the session is over. */
+function failureOf(err: number, body: Uint8Array): number {
+  for (const one of readMultiReply(new Reader(body))) {
+    if (one.kind !== "error" || one.code === ErrorCode.Ok) continue;
+    if (one.code !== ErrorCode.RuntimeInconsistency) return one.code;
+  }
+  return err;
 }
 
 /**
