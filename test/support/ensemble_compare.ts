@@ -128,6 +128,16 @@ export async function sessionsOf(member: Member): Promise<readonly string[]> {
 export async function compareAll(
   ensemble: Ensemble,
   members: readonly Member[] = ensemble.running,
+): Promise<TreeDump> {
+  const dump = await compareTrees(ensemble, members);
+  await compareDigests(members);
+  return dump;
+}
+
+/** The znodes alone. `digest` names the super user's credential where it is another one. */
+export async function compareTrees(
+  ensemble: Ensemble,
+  members: readonly Member[],
   digest?: string,
 ): Promise<TreeDump> {
   const dumps: TreeDump[] = [];
@@ -143,20 +153,20 @@ export async function compareAll(
     differences(first.name, dump, member.name, dumps[index + 1] as TreeDump)
   );
   if (told.length > 0) throw new Error(`Members hold different trees\n${told.join("\n")}`);
-  await compareDigests(members);
   return dump;
+}
+
+/** How many txns left another tree than their leader said. */
+export async function digestMismatches(member: Member): Promise<number> {
+  const count = (await member.metrics()).get("digest_mismatches_count");
+  if (count === undefined) throw new Error(`${member.name} has no digest_mismatches_count in mntr`);
+  return Number(count);
 }
 
 export async function compareDigests(members: readonly Member[]): Promise<void> {
   for (const member of members) {
-    const metrics = await member.metrics();
-    const count = metrics.get("digest_mismatches_count");
-    if (count !== undefined && Number(count) !== 0) {
-      throw new Error(`${member.name} counted ${count} digests that did not match`);
-    }
-    if (count === undefined && member.make.isJava) {
-      throw new Error(`${member.name} has no digest_mismatches_count in mntr`);
-    }
+    const count = await digestMismatches(member);
+    if (count !== 0) throw new Error(`${member.name} counted ${count} digests that did not match`);
   }
 }
 
