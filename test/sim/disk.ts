@@ -81,8 +81,9 @@ export class Disk {
     return this.#underWay !== null;
   }
 
-  get zxidTable(): number {
-    return this.#zxidTable;
+  /** A learner that stopped between its leader's txns and its epoch is of the epoch of its last txn. */
+  get epochAtStart(): number {
+    return Math.max(this.current, epochOf(this.#lastSeen as Zxid));
   }
 
   /** The last zxid that would survive. */

@@ -99,7 +99,7 @@ export class Member {
     history.watch(this.sid, peer);
     const { zxidLast, zxidCommitted } = this.disk.fill(peer.loader());
     this.peer = peer;
-    const { accepted: epochAccepted, current: epochCurrent } = this.disk;
+    const { accepted: epochAccepted, epochAtStart: epochCurrent } = this.disk;
     this.#world.trace(() =>
       `${this.sid} starts: last ${hex(zxidLast)}, committed ${
         hex(zxidCommitted)

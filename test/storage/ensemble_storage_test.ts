@@ -305,6 +305,27 @@ test("a snapshot takes the place of table and log", async () => {
   });
 });
 
+test("a snapshot takes its place in one moment with the txns behind it", async () => {
+  await withDirectory(async (directory) => {
+    const one = new Member(directory);
+    await one.recover();
+    await one.append(1, 50);
+    const { bytes, first, last } = storyBatch(31, 12);
+    const tail = { bytes, first: first as Zxid, last: last as Zxid, txns: 12, committed: at(30) };
+    await one.execute({ kind: "replaceBegin" });
+    for (const rows of storyRows(30)) await one.execute({ kind: "replaceRows", bytes: rows });
+    await one.execute({ kind: "replaceEnd", zxid: at(30), tail });
+    assert.deepEqual(zxidsOf(await one.storage.readLog(at(40), at(999))), [at(41), at(42)]);
+    await one.append(43, 5);
+    await one.storage.close();
+    const two = new Member(directory);
+    const heard = await two.recover();
+    assert.deepEqual([heard.recovered.zxidLast, heard.reader.last, heard.reader.wrong], [at(47), 47, 0]);
+    heard.reader.check();
+    await two.storage.close();
+  });
+});
+
 test("a snapshot that was never complete leaves nothing behind", async () => {
   await withDirectory(async (directory) => {
     const one = new Member(directory);
