@@ -158,6 +158,16 @@ const stories: readonly (readonly [number, string, LeaderStory])[] = [
     if (random.percent(70)) yield null;
     for (let i = random.below(10); i >= 0; i--) yield anyPacket(random, epoch);
   }],
+  // Whoever is disappointed often pauses; this one it can follow, for a moment.
+  [20, "a right beginning, then anything", function* (random, epoch) {
+    yield null;
+    yield leaderInfo(epoch);
+    yield null;
+    yield join(diff(0), newLeader(epoch));
+    yield null;
+    yield upToDate;
+    for (let i = random.below(10); i >= 0; i--) yield anyPacket(random, epoch);
+  }],
   [3, "TRUNC to anywhere", function* (random, epoch) {
     yield null;
     yield leaderInfo(epoch);

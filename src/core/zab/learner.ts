@@ -353,7 +353,7 @@ export class Learner {
     const { ledger } = this.#host;
     // Of a snapshot's own time: it is in the tree already.
     if (zxid <= ledger.committed) return;
-    if (zxid > ledger.proposed) {
+    if (!ledger.isOpen(zxid)) {
       return this.#fail("commit_unknown", `it commits 0x${zxid.toString(16)}, which it never proposed`);
     }
     this.#committed = Math.max(this.#committed, zxid) as Zxid;
@@ -523,7 +523,7 @@ export class Learner {
     this.#heardMs = this.#nowMs;
     const last = ledger.proposed;
     // All of the leader's history is committed once it has its quorum, also what we had already.
-    const committed = this.#committed = Math.max(this.#committed, Math.min(this.#level, last)) as Zxid;
+    const committed = this.#committed = Math.max(this.#committed, ledger.openUpTo(this.#level)) as Zxid;
     // The log first, then the epoch: the other way round a crash in between makes us believed too
     // much (ZOOKEEPER-4643). The disk does one thing after the other.
     this.#host.storeEpochs(this.epoch, this.epoch, () => {
@@ -594,7 +594,7 @@ export class Learner {
     const { ledger } = this.#host;
     if (!this.#upToDate) return this.#commitLater(zxid);
     if (zxid <= ledger.committed) return;
-    if (zxid > ledger.proposed) {
+    if (!ledger.isOpen(zxid)) {
       return this.#fail("commit_unknown", `it commits 0x${zxid.toString(16)}, which it never proposed`);
     }
     this.#commitsUpTo = Math.max(this.#commitsUpTo, zxid);

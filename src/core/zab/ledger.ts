@@ -18,8 +18,7 @@
  * `truncate` and `reset`.
  */
 import { assert, fail, must } from "../base/assert.ts";
-import type { Zxid } from "../base/zxid.ts";
-import { zxidHex, zxidZero } from "../base/zxid.ts";
+import { counterOf, epochOf, type Zxid, zxidHex, zxidZero } from "../base/zxid.ts";
 import { Writer } from "../wire/writer.ts";
 
 /** A batch as the shell appends it. */
@@ -323,6 +322,19 @@ export class Ledger {
       found ||= one === zxid;
     });
     return found;
+  }
+
+  /** Is it one of the txns that are proposed and not committed? Within an epoch there are no gaps. */
+  isOpen(zxid: number): boolean {
+    if (zxid <= this.committed || zxid > this.proposed || counterOf(zxid as Zxid) === 0) return false;
+    return epochOf(zxid as Zxid) === epochOf(this.proposed) || this.has(zxid);
+  }
+
+  /** The last open txn up to `zxid`, or where everything is committed. */
+  openUpTo(zxid: number): Zxid {
+    let last = this.committed;
+    this.read(last, zxid, (_bytes, _start, _end, one) => last = one as Zxid);
+    return last;
   }
 
   /** Forgets every txn behind `after`; all is on the disk already. */

@@ -413,6 +413,28 @@ describe("synchronization", () => {
     left(member, leader, "commit_unknown", /commits 0x500000001, which it never proposed/);
   });
 
+  test("DIFF up to the beginning of an epoch, which is no txn, covers what lies before it", () => {
+    // A leader of the original that has committed nothing yet and one proposal in flight.
+    const { member, leader } = begun(SmallDisk.of(1, history(1, 3), z(1, 1)));
+    leader.send(diff(z(5, 0)), proposal(createTxn(z(5, 1), "/n")), newLeader(5), upToDate);
+    assert.deepEqual([has(member, "/h3"), has(member, "/n"), leader.closed], [true, false, false]);
+    leader.send(commit(z(5, 1)));
+    assert.equal(has(member, "/n"), true);
+  });
+
+  test("a commit of what is no txn ends the link, at whatever time", () => {
+    const early = begun(SmallDisk.of(1, history(1, 3), z(1, 1)));
+    early.leader.send(diff(z(1, 3)), proposal(createTxn(z(5, 1), "/n")), commit(z(5, 0)));
+    left(early.member, early.leader, "commit_unknown", /0x500000000/);
+    for (const zxid of [z(5, 0), z(4, 7), z(1, 9)]) {
+      const { member, leader } = begun(SmallDisk.of(1, history(1, 3), z(1, 1)));
+      leader.send(diff(z(1, 3)), newLeader(5), upToDate);
+      leader.send(proposal(createTxn(z(5, 1), "/n")), commit(zxid));
+      left(member, leader, "commit_unknown", /which it never proposed/);
+      assert.equal(has(member, "/n"), false);
+    }
+  });
+
   test("NEWLEADER of another epoch ends the link", () => {
     const { member, leader } = begun();
     leader.send(diff(0), newLeader(6));
