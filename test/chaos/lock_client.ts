@@ -13,12 +13,7 @@ import { bytesOf } from "../../src/core/base/bytes.ts";
 import { ErrorCode, errorName } from "../../src/core/wire/errors.ts";
 import { CreateMode, OpCode } from "../../src/core/wire/opcodes.ts";
 import { Reader } from "../../src/core/wire/reader.ts";
-import {
-  readCreate2Reply,
-  readMultiReply,
-  readNamesReply,
-  readStatReply,
-} from "../../src/core/wire/replies.ts";
+import { readCreate2Reply, readNamesReply, readStatReply } from "../../src/core/wire/replies.ts";
 import {
   createBody,
   multiBody,
