@@ -182,11 +182,13 @@ export class LockClient {
     while (!isOver()) {
       if (!await this.session.connected(200)) continue;
       const names = await this.#children(history);
+      if (isOver()) return false;
       if (names === null) continue;
       // Not there although the session is: only its expiry takes it away, and then we hear of that.
       if (!names.includes(made.name)) {
         const { id } = this.session;
         await sleep(50);
+        if (isOver()) return false;
         if (await this.session.connected(5000) && this.session.id === id) {
           await this.#checkGone(`${history.path}/${made.name}`, id);
         }
@@ -238,6 +240,8 @@ export class LockClient {
     let writes = 0;
     while (!isOver() && judge.nowMs < until) {
       if (!await session.connected(100)) continue;
+      // While it waited the session may have expired and another have begun.
+      if (isOver()) break;
       const body = multiBody([
         { op: OpCode.Check, body: pathNumberBody(path, -1) },
         {
