@@ -1,8 +1,8 @@
 /**
  * Ensemble load: writes that go on while members come and go, and what was promised to the writer.
  *
- * Each write creates a znode of its own. A write that was answered must be there for ever; one whose
- * connection was lost may be there or not, once at most.
+ * Each writer creates a znode now and then and counts in it by setData, so that the tree stays small. A
+ * write that was answered must be there for ever; one whose connection was lost may be there or not.
  */
 import { ZkError } from "../../src/client/zk_error.ts";
 import type { Client } from "../../src/client/client.ts";
@@ -20,10 +20,15 @@ export interface LoadOptions {
   readonly dataBytes?: number;
 }
 
+/** setData calls of one znode. */
+const writesEach = 20;
+
 export class Load {
   readonly parent: string;
-  /** Paths whose create was answered. */
-  readonly acked = new Set<string>();
+  /** Path to the version that was last answered. */
+  readonly acked = new Map<string, number>();
+  /** Writes that were answered. */
+  answered = 0;
   /** The longest time between two answers, of all clients together. */
   gapMsLongest = 0;
   /** What a writer could not live with. */
@@ -60,7 +65,11 @@ export class Load {
       const path = `${this.parent}/n${this.#count++}`;
       try {
         await client.create(path, data);
-        this.#acknowledged(path);
+        this.#acknowledged(path, 0);
+        for (let i = 0; i < writesEach && !this.#stopping; i++) {
+          const { version } = await client.setData(path, data);
+          this.#acknowledged(path, version);
+        }
       } catch (error) {
         if (!(error instanceof ZkError)) throw error;
         if (error.code === ErrorCode.ConnectionLoss) {
@@ -72,23 +81,22 @@ export class Load {
     }
   }
 
-  #acknowledged(path: string): void {
+  #acknowledged(path: string, version: number): void {
     const now = performance.now();
     this.gapMsLongest = Math.max(this.gapMsLongest, now - this.#ackedAt);
     this.#ackedAt = now;
-    this.acked.add(path);
+    this.acked.set(path, version);
+    this.answered++;
   }
 
   /** Waits for so many more writes to be answered. */
-  async more(count: number, ms = 20_000): Promise<void> {
-    const wanted = this.acked.size + count;
+  async more(count: number, ms = 40_000): Promise<void> {
+    const before = this.answered;
     const until = performance.now() + ms;
-    while (this.acked.size < wanted) {
+    while (this.answered < before + count) {
       if (this.fault !== null) throw this.fault;
       if (performance.now() > until) {
-        throw new Error(
-          `Only ${this.acked.size - wanted + count} of ${count} writes were answered in ${ms} ms`,
-        );
+        throw new Error(`Only ${this.answered - before} of ${count} writes were answered in ${ms} ms`);
       }
       await sleep(10);
     }
@@ -103,11 +111,16 @@ export class Load {
 
   /** Throws when an answered write is not in the tree. */
   verify(dump: TreeDump): void {
-    const lost = [...this.acked].filter((path) => !dump.has(path));
-    if (lost.length > 0) {
-      throw new Error(
-        `${lost.length} of ${this.acked.size} answered writes are lost: ${lost.slice(0, 10).join(" ")}`,
-      );
-    }
+    const lost = [...this.acked].filter(([path, version]) => {
+      const there = dump.get(path)?.match(/ version=(\d+) /)?.[1];
+      return there === undefined || Number(there) < version;
+    });
+    if (lost.length === 0) return;
+    const told = lost.slice(0, 10).map(([path, version]) =>
+      `${path} version ${version}, found: ${dump.get(path)}`
+    );
+    throw new Error(
+      `Answered writes to ${lost.length} of ${this.acked.size} znodes are lost: ${told.join("\n")}`,
+    );
   }
 }
