@@ -27,8 +27,6 @@ export interface ScenarioOptions {
   /** Only with ZOOLET_TEST_LONG=1. */
   readonly long?: boolean;
   readonly timeoutMs?: number;
-  /** Only with versions of the original that survive it among themselves. */
-  readonly soundJava?: boolean;
 }
 
 export const isLong = process.env["ZOOLET_TEST_LONG"] === "1";
@@ -59,10 +57,7 @@ function isSound(version: string): boolean {
 export function scenario(name: string, options: ScenarioOptions, story: (cast: Cast) => Promise<void>): void {
   for (const cast of casts) {
     const skip = cast.java.missing ?? cast.ours.missing ??
-      (options.long === true && !isLong ? "takes long: ZOOLET_TEST_LONG=1 runs it" : null) ??
-      (options.soundJava === true && !cast.javaIsSound
-        ? "two originals before 3.9.4 do not survive this"
-        : false);
+      (options.long === true && !isLong ? "takes long: ZOOLET_TEST_LONG=1 runs it" : false);
     test(`${name}, ${cast.name}`, { timeout: options.timeoutMs ?? 90_000, skip }, () => story(cast));
   }
 }
