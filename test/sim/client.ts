@@ -51,7 +51,7 @@ export class Client {
   readonly id: number;
   readonly #world: World;
   readonly #chance: Chance;
-  /** A client that checks progress stays with this member and asks its few things. */
+  /** A client that checks progress stays with this member and asks its few things; null goes anywhere. */
   readonly #home: number | null;
   readonly #isProbe: boolean;
   readonly #watches: Watches;
@@ -99,7 +99,7 @@ export class Client {
   /** Some stay for three times their timeout and do no more than ping: their session must live. */
   #fillScript(): void {
     const path = `/probe-${this.id}`;
-    const stays = this.#chance.happens(0.1);
+    const stays = this.#home === null;
     if (stays) this.#idleUntilMs = this.#world.timeline.nowMs + 3 * this.#timeoutMs;
     this.#script = [
       createAsk(path, stays ? 1 : 0, bytesOf("probe")),

@@ -87,6 +87,7 @@ export class Network {
   heal(): void {
     this.#stalled.clear();
     this.#cut.clear();
+    for (const one of this.#connections) if (!one.isOver && one instanceof QuorumConnection) one.heal();
     this.pumpAll();
   }
 

@@ -121,6 +121,12 @@ export class QuorumConnection implements Connected {
     }
   }
 
+  /** Packets go through again, so whoever believes in a connection that broke hears better. */
+  heal(): void {
+    if (!this.#learnerEnd.out.isDead && !this.#leaderEnd.out.isDead) return;
+    for (const end of [this.#learnerEnd, this.#leaderEnd]) this.#tellSoon(end);
+  }
+
   #tellSoon(end: End): void {
     if (!end.isOpen) return;
     this.#world.timeline.after(this.#world.chance.ms(0, 3), () => this.#tell(end.member));

@@ -126,7 +126,7 @@ export class World {
     for (const { sid } of this.members) {
       if (this.plan.leaderServes) this.#addClient(sid);
     }
-    if (!this.plan.leaderServes) this.#addClient(null);
+    if (!this.plan.leaderServes || this.chance.happens(0.25)) this.#addClient(null);
   }
 
   /** All serve, all know the same, nothing is on its way, and every new client got what it asked for. */
