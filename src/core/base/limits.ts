@@ -59,6 +59,10 @@ export const waitingBytesPause = 16 << 20;
 export const quorumLinksMax = 512;
 /** Bytes that one learner may leave unread before it is cut off; it comes back and is synchronized anew. */
 export const quorumUnsentBytesMax = 256 << 20;
+/** The same of one that is not counted: there may be hundreds of those. */
+export const observerUnsentBytesMax = 32 << 20;
+/** Bytes that all of them together may leave unread before more are let in. */
+export const observersUnreadBytesMax = 64 << 20;
 /** Longest packet of a learner that does not serve clients yet: it introduces itself and acknowledges. */
 export const quorumHandshakeBytesMax = 4096;
 /** Bytes that a link may send before we know whether we lead. */

@@ -16,6 +16,7 @@ import { assert } from "../base/assert.ts";
 import {
   epochAheadMax,
   epochMax,
+  observerUnsentBytesMax,
   quorumHandshakeBytesMax,
   quorumLinksMax,
   quorumUnsentBytesMax,
@@ -641,7 +642,7 @@ export class Leader {
           continue;
         }
       }
-      if (learner.link.unsentBytes > quorumUnsentBytesMax) {
+      if (learner.link.unsentBytes > (learner.voting ? quorumUnsentBytesMax : observerUnsentBytesMax)) {
         this.#drop(learner, "learner_slow", `${learner.link.unsentBytes} bytes wait to be read by it`);
         continue;
       }

@@ -13,6 +13,7 @@
  * Always true: the next piece is made when the one before it has left; from `live` on the learner has
  * been sent all that is committed here.
  */
+import { observersUnreadBytesMax } from "../base/limits.ts";
 import { type Zxid, zxidHex } from "../base/zxid.ts";
 import type { SessionTable } from "../session/table.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -21,7 +22,7 @@ import type { LogChunk } from "./disk.ts";
 import type { EnsembleOptions } from "./ensemble.ts";
 import type { LearnerLink, SyncKind } from "./learner_link.ts";
 import type { Ledger } from "./ledger.ts";
-import type { LinkOutbox } from "./link.ts";
+import type { Link, LinkOutbox } from "./link.ts";
 import { SnapshotWriter } from "./snapshot_writer.ts";
 import { planSync } from "./sync_plan.ts";
 
@@ -54,6 +55,8 @@ export class LearnerSync {
   readonly #host: SyncHost;
   readonly #master: SyncMaster;
   readonly #newLeader: Uint8Array;
+  /** Links of observers, and of strangers, that were brought level or are. */
+  readonly #fed = new Set<Link>();
   #snapSyncs = 0;
   #diffSyncs = 0;
   readonly #stepBytes: number;
@@ -72,6 +75,13 @@ export class LearnerSync {
   begin(learner: LearnerLink, monoMs: number): void {
     learner.phase = "sync";
     learner.syncStartedMs = monoMs;
+    if (!learner.voting) {
+      const unread = this.#unreadBytes();
+      if (unread > observersUnreadBytesMax) {
+        return this.#master.drop(learner, "sync_throttled", `other observers left ${unread} bytes unread`);
+      }
+      this.#fed.add(learner.link);
+    }
     const cut = this.#master.cut();
     const plan = planSync(this.#host.ledger, learner.zxidOwn, cut);
     switch (plan.kind) {
@@ -94,6 +104,16 @@ export class LearnerSync {
         );
         return;
     }
+  }
+
+  /** What observers were sent and did not read: each costs us its history. */
+  #unreadBytes(): number {
+    let bytes = 0;
+    for (const link of this.#fed) {
+      if (link.closed) this.#fed.delete(link);
+      else bytes += link.unsentBytes + link.out.length;
+    }
+    return bytes;
   }
 
   /** Who has nothing keeps nothing by getting the history, and the tree may be less: an edge replica's start. */

@@ -519,6 +519,23 @@ describe("synchronization", () => {
   });
 });
 
+describe("observers that do not read", () => {
+  test("keep others out for as long as they hold too much, and never a voter", () => {
+    const { member } = broadcasting({ sid: 3, store: SmallDisk.of(1, history(1, 3), z(1, 3)) });
+    const asleep = join(member, 77, { observer: true, current: 1, zxid: z(1, 1) });
+    asleep.link.unsentBytes = 65 << 20;
+    const second = join(member, 78, { observer: true, current: 1, zxid: z(1, 1) });
+    assert.equal(second.closed, true);
+    assert.match(member.note("sync_throttled").message, /other observers left 68157440 bytes unread/);
+    assert.equal(join(member, 1, { current: 1, zxid: z(1, 1) }).closed, false);
+    // Far beyond what one may leave, it goes.
+    member.tick(10);
+    assert.equal(asleep.closed, true);
+    assert.match(member.note("learner_slow").message, /68157440 bytes wait/);
+    assert.equal(join(member, 78, { observer: true, current: 1, zxid: z(1, 1) }).closed, false);
+  });
+});
+
 describe("time", () => {
   test("without a quorum of FOLLOWERINFO a leader looks again after initLimit", () => {
     const member = LoneMember.leading({ sid: 3 });
