@@ -70,6 +70,8 @@ const otherPauseMs = 200;
 const introductionBytes = 40;
 /** Accepted links of one address that have not said as much. */
 export const silentPerAddressMax = 32;
+/** The core makes room for who comes where its places are taken; those that it closed may linger here. */
+const acceptedMax = quorumLinksMax + 128;
 /** The other side of a link that we closed is expected to hang up. */
 const lingerMs = 1000;
 
@@ -289,7 +291,7 @@ export class QuorumLinks implements QuorumLineEvents {
       oldest.destroy();
       this.#silent.delete(oldest);
     }
-    if (this.#accepted.size < quorumLinksMax) return true;
+    if (this.#accepted.size < acceptedMax) return true;
     this.#noteFault(line, `${this.#accepted.size} connections are the most there may be`);
     for (const silent of this.#silent) {
       silent.destroy();

@@ -24,7 +24,9 @@ export class HeldLinks {
 
   add(link: Link, monoMs: number): void {
     this.#held.set(link.number, { link, sinceMs: monoMs, bytes: new Uint8Array(0) });
-    if (this.#held.size > quorumLinksMax) this.#close(link);
+    if (this.#held.size <= quorumLinksMax) return;
+    // Whoever keeps all of the places shall not keep a member out.
+    for (const { link: oldest } of this.#held.values()) return this.#close(oldest);
   }
 
   bytes(number: number, bytes: Uint8Array, start: number, end: number): void {

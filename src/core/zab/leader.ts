@@ -159,7 +159,7 @@ export class Leader {
 
   accept(link: Link, monoMs: number): void {
     this.#nowMs = monoMs;
-    if (this.learners.size >= quorumLinksMax) {
+    if (this.learners.size >= quorumLinksMax && !this.#makeRoom()) {
       this.refused++;
       this.#host.outbox.note(
         "warn",
@@ -172,6 +172,16 @@ export class Leader {
       return this.#hangUp(link);
     }
     this.learners.set(link.number, new LearnerLink(link, monoMs));
+  }
+
+  /** Who came may be a member: the oldest that did not say who it is goes, or the oldest that is none. */
+  #makeRoom(): boolean {
+    const { members } = this.#host.ensemble;
+    const all = [...this.learners.values()];
+    const least = all.find(({ phase }) => phase === "info") ?? all.find(({ sid }) => !members.includes(sid));
+    if (least === undefined) return false;
+    this.#drop(least, "learner_many", `${all.length} are there, and another came`);
+    return true;
   }
 
   #hangUp(link: Link): void {
@@ -630,6 +640,10 @@ export class Leader {
   #endSilent(monoMs: number): void {
     for (const learner of [...this.learners.values()]) {
       const limitMs = learner.phase === "active" ? this.#syncMs : this.#initMs;
+      if (learner.phase === "info" && monoMs - learner.openedMs > limitMs) {
+        this.#drop(learner, "learner_silent", `it did not say who it is for ${Math.round(limitMs)} ms`);
+        continue;
+      }
       if (monoMs - learner.heardMs > limitMs) {
         // A long snapshot is on its way and nothing is due from there.
         const isFed = learner.phase === "sync" && learner.link.unsentBytes === 0;

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { quorumLinksMax } from "../../../src/core/base/limits.ts";
 import { OpCode } from "../../../src/core/wire/opcodes.ts";
 import { createBody, noBody, pathBody } from "../../support/bodies.ts";
 import { broadcasting, type Far, join, LoneMember } from "./lone_member.ts";
@@ -516,6 +517,41 @@ describe("synchronization", () => {
     assert.match(member.note("sync_throttled").message, /0 snap syncs/);
     const voter = join(member, 1, { current: 1, zxid: -1 });
     assert.equal(voter.take().includes("(snapshot)"), true);
+  });
+});
+
+describe("all places taken", () => {
+  test("by links that say nothing, or by strangers: a member gets in all the same", () => {
+    const { member, followers: [one, two] } = broadcasting();
+    const silent = Array.from({ length: 300 }, () => member.accept());
+    const strangers = Array.from({ length: 300 }, (_, i) => join(member, 1000 + i, { observer: true }));
+    assert.equal(silent.every(({ closed }, i) => closed === i < 300 - (quorumLinksMax - 302)), true);
+    one.hangUp();
+    assert.equal(join(member, 1).closed, false);
+    for (let i = 0; i < 300; i++) member.accept();
+    assert.equal(join(member, 2).closed, false);
+    assert.deepEqual([two.closed, member.peer.isLeading], [true, true], "2 came again");
+    assert.equal(strangers.some(({ closed }) => closed), false, "who says nothing goes first");
+  });
+
+  test("a byte now and then is no reason to stay", () => {
+    const { member } = broadcasting();
+    const slow = member.accept();
+    const info = followerInfo(77);
+    for (let i = 0; i < 12; i++) {
+      slow.send(info.slice(i, i + 1));
+      member.tick(seatTickMs);
+      for (const far of member.fars.values()) if (far !== slow) far.send(ping(z(1, 0)));
+    }
+    assert.equal(slow.closed, true);
+    assert.match(member.note("learner_silent").message, /did not say who it is for 10000 ms/);
+  });
+
+  test("before anybody leads the oldest link that waits goes", () => {
+    const member = new LoneMember({ sid: 3 });
+    member.begin();
+    const links = Array.from({ length: quorumLinksMax + 3 }, () => member.accept());
+    assert.deepEqual(links.map(({ closed }) => closed).lastIndexOf(true), 2);
   });
 });
 
