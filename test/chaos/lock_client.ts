@@ -153,7 +153,7 @@ export class LockClient {
       made = { name: path.slice(history.path.length + 1), czxid: stat.czxid };
     }
     while (made === null && isMine()) {
-      if (!await this.session.connected(200)) continue;
+      if (!await this.#isReady(isMine)) continue;
       // Without a sync this server may not have heard yet of what happened elsewhere.
       const synced = this.session.request(OpCode.Sync, pathBody(history.path));
       const names = await this.#children(history);
@@ -170,6 +170,11 @@ export class LockClient {
     return made;
   }
 
+  /** Connected, and still with the session that the caller works for. */
+  async #isReady(isMine: () => boolean): Promise<boolean> {
+    return await this.session.connected(200) && isMine();
+  }
+
   async #children(history: LockHistory): Promise<string[] | null> {
     const answer = await this.session.request(OpCode.GetChildren, pathWatchBody(history.path, false));
     if (answer.kind === "lost" || answer.err !== ErrorCode.Ok) return null;
@@ -180,7 +185,7 @@ export class LockClient {
   async #wait(history: LockHistory, made: Made, isOver: () => boolean): Promise<boolean> {
     const own = numberOf(made.name);
     while (!isOver()) {
-      if (!await this.session.connected(200)) continue;
+      if (!await this.#isReady(() => !isOver())) continue;
       const names = await this.#children(history);
       if (isOver()) return false;
       if (names === null) continue;
@@ -188,10 +193,7 @@ export class LockClient {
       if (!names.includes(made.name)) {
         const { id } = this.session;
         await sleep(50);
-        if (isOver()) return false;
-        if (await this.session.connected(5000) && this.session.id === id) {
-          await this.#checkGone(`${history.path}/${made.name}`, id);
-        }
+        if (await this.#isReady(() => !isOver())) await this.#checkGone(`${history.path}/${made.name}`, id);
         return false;
       }
       const before = names.filter((name) =>
@@ -269,7 +271,7 @@ export class LockClient {
 
   async #remove(path: string, isMine: () => boolean): Promise<void> {
     for (let tries = 0; tries < 200 && isMine(); tries++) {
-      if (!await this.session.connected(200)) continue;
+      if (!await this.#isReady(isMine)) continue;
       const answer = await this.session.request(OpCode.Delete, pathNumberBody(path, -1));
       if (answer.kind === "lost") continue;
       if (answer.err !== ErrorCode.Ok && answer.err !== ErrorCode.NoNode) {
