@@ -570,11 +570,14 @@ export class Peer implements Road {
         { session: sessionHex(session.id), timeoutMs: session.timeoutMs },
       );
       this.#proposeExpiry(session);
+      // That may have been the last zxid of the epoch: the next leader looks after the others.
+      if (!this.#proposes) return;
     }
     for (const path of this.#reaper.due(this.#wallMs, this.#monoMs)) {
       const body = new Writer(64);
       body.string(path);
       this.#propose(OpCode.DeleteContainer, null, null, 0, body.bytes, 0, body.length, []);
+      if (!this.#proposes) return;
     }
   }
 
@@ -1175,6 +1178,7 @@ export class Peer implements Road {
     refusal: number = ErrorCode.Ok,
   ): void {
     const { ledger, leader } = this;
+    assert(this.#proposes, "who proposes leads, with a quorum behind it");
     const judge = this.#judge;
     const zxid = zxidNext(leader === null ? ledger.proposed : leader.zxidLast);
     if (leader !== null && counterOf(zxid) >= (this.member?.counterMax ?? counterMax)) {
