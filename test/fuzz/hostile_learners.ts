@@ -224,6 +224,23 @@ const syncAndSleep: Story = async (target, random) => {
   return 2;
 };
 
+/** Many at once that ask for the history and read none of it. */
+const sleepers: Story = async ({ port }, random) => {
+  const count = 20 + random.below(40);
+  const connections = await Promise.all(
+    Array.from({ length: count }, () => PeerConnection.open(port).catch(() => null)),
+  );
+  for (const connection of connections) {
+    connection?.pause();
+    connection?.write(observerInfo(1000 + random.below(100_000)));
+  }
+  await sleep(50);
+  for (const connection of connections) connection?.write(ackEpoch(0, z(1, 1)));
+  await sleep(random.below(300));
+  for (const connection of connections) connection?.destroy();
+  return 2 * count;
+};
+
 const notTheAck: Story = async (target, random) => {
   const connection = await joined(target, random);
   if (connection === null) return 1;
@@ -317,6 +334,7 @@ export const hostileLearners: readonly (readonly [number, Story])[] = [
   [10, wrongAckEpoch],
   [10, syncAndLeave],
   [4, syncAndSleep],
+  [1, sleepers],
   [10, notTheAck],
   [20, active],
   [1, longRequests],

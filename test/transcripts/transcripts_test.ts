@@ -79,6 +79,26 @@ const stories: Readonly<Record<string, () => Stage>> = {
     return stage;
   },
 
+  "an old leader's last proposal, and others wrote meanwhile": () => {
+    const stage = three();
+    const client = stage.client(3);
+    stage.run(20);
+    stage.stall(3, 1);
+    stage.stall(3, 2);
+    create(stage, client, "/lost");
+    stage.run(20);
+    stage.crash(3);
+    stage.run(200);
+    stage.heal();
+    const other = stage.client(1);
+    stage.run(20);
+    create(stage, other, "/kept");
+    stage.run(20);
+    stage.start(3);
+    stage.run(200);
+    return stage;
+  },
+
   "an empty disk gets the tree": () => {
     const stage = three(new Stage({ ensemble: { historyBytesMax: 1, snapshotSizeFactor: 0 } }));
     const client = stage.client(3);
@@ -155,7 +175,7 @@ const stories: Readonly<Record<string, () => Stage>> = {
 
 for (const [name, play] of Object.entries(stories)) {
   test(name, () => {
-    const file = join(here, `${name.replaceAll(",", "").replaceAll(" ", "_")}.txt`);
+    const file = join(here, `${name.replaceAll(/[,']/g, "").replaceAll(" ", "_")}.txt`);
     const told = play().text;
     if (process.env["ZOOLET_REWRITE"] === "1") writeFileSync(file, told);
     const expected = existsSync(file) ? readFileSync(file, "utf8") : "";
