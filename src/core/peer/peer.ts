@@ -983,6 +983,7 @@ export class Peer implements Road {
       this.#commitUpTo(zxid);
       this.master?.settled();
     },
+    activates: (zxid: number, designated: Uint8Array) => this.master?.activates(zxid, designated),
     synced: () => this.#syncs.shift()?.(),
     revalidated: (hi: number, lo: number, valid: boolean) => this.#revalidated(hi, lo, valid),
     touched: (tell: (hi: number, lo: number, timeoutMs: number) => void) => {

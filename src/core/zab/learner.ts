@@ -62,6 +62,8 @@ export interface LearnerHost {
   followed(epoch: number, committed: Zxid): void;
   /** As the leader told it, in so many packets. */
   commit(zxid: Zxid, packets: number): void;
+  /** The txn that commits next changes the members, and this (8 bytes) is who is to lead them: for observers behind us. */
+  activates(zxid: number, designated: Uint8Array): void;
   /** The leader's answer to the oldest sync that was forwarded. */
   synced(): void;
   revalidated(hi: number, lo: number, valid: boolean): void;
@@ -551,6 +553,9 @@ export class Learner {
         return this.#commit(packet.zxid);
       case PacketType.CommitAndActivate:
         this.#noteReconfig(packet);
+        if (packet.dataBytes >= 8) {
+          this.#host.activates(packet.zxid, packet.bytes.slice(packet.dataStart, packet.dataStart + 8));
+        }
         return this.#commit(packet.zxid);
       case PacketType.Inform:
         if (this.#accept(packet)) this.#commit(packet.zxid);

@@ -53,6 +53,8 @@ export class ObserverMaster {
   #nowMs: number;
   #pingAtMs: number;
   #ended = false;
+  /** The next change of members, and who is to lead them. */
+  #activation: { readonly zxid: number; readonly designated: Uint8Array } | null = null;
   /** Since we began to follow. */
   refused = 0;
   packetsReceived = 0;
@@ -90,7 +92,7 @@ export class ObserverMaster {
 
   accept(link: Link, monoMs: number): void {
     this.#nowMs = monoMs;
-    if (this.learners.size >= quorumLinksMax) {
+    if (this.learners.size >= quorumLinksMax && !this.#makeRoom()) {
       this.refused++;
       this.#host.outbox.note(
         "warn",
@@ -101,6 +103,14 @@ export class ObserverMaster {
       return this.#hangUp(link);
     }
     this.learners.set(link.number, new LearnerLink(link, monoMs));
+  }
+
+  /** Who did not say who it is goes first. Observers stay: who finds no place here has other followers to go to. */
+  #makeRoom(): boolean {
+    const least = [...this.learners.values()].find(({ phase }) => phase === "info");
+    if (least === undefined) return false;
+    this.#drop(least, "learner_many", `${this.learners.size} are there, and another came`);
+    return true;
   }
 
   #hangUp(link: Link): void {
@@ -261,11 +271,22 @@ export class ObserverMaster {
 
   // ----------------------------------------------------------------------------------- broadcast
 
+  /** The leader told with the commit of this txn who is to lead the members that it names. */
+  activates(zxid: number, designated: Uint8Array): void {
+    this.#activation = { zxid, designated };
+  }
+
   /** This txn commits here now. */
   committed(bytes: Uint8Array, start: number, end: number, zxid: number): void {
     for (const learner of this.learners.values()) {
       if (!learner.live) continue;
-      writeDataPacket(learner.link.out, PacketType.Inform, zxid, bytes, start, end);
+      const { out } = learner.link;
+      if (this.#activation?.zxid === zxid) {
+        const at = beginPacket(out, PacketType.InformAndActivate, zxid);
+        out.raw(this.#activation.designated);
+        out.rawRange(bytes, start, end);
+        endPacket(out, at);
+      } else writeDataPacket(out, PacketType.Inform, zxid, bytes, start, end);
       learner.sent = zxid;
       learner.packetsSent++;
       this.#host.outbox.touchLink(learner.link);
@@ -362,7 +383,7 @@ export class ObserverMaster {
     for (const learner of [...this.learners.values()]) {
       const { link } = learner;
       const limitMs = learner.phase === "active" ? this.#syncMs : this.#initMs;
-      const silentMs = monoMs - learner.heardMs;
+      const silentMs = monoMs - (learner.phase === "info" ? learner.openedMs : learner.heardMs);
       // While its snapshot is on its way, and while we do not read, nothing is due from there.
       const isDue = !link.paused && !(learner.phase === "sync" && link.unsentBytes === 0);
       if (silentMs > limitMs && isDue) {

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { OpCode } from "../../../src/core/wire/opcodes.ts";
+import { quorumLinksMax } from "../../../src/core/base/limits.ts";
 import { PacketType } from "../../../src/core/wire/packets.ts";
 import { createBody, pathBody } from "../../support/bodies.ts";
 import { type Far, following, type LoneMember } from "./lone_member.ts";
@@ -20,6 +21,8 @@ import {
   createTxn,
   errorTxn,
   followerInfo,
+  inform,
+  join as joined,
   observerInfo,
   packet,
   ping,
@@ -90,6 +93,21 @@ describe("who is served", () => {
     far.send(observerInfo(77, 2));
     assert.deepEqual([far.take(), far.closed], [[], true]);
     assert.match(member.note("epoch_later").message, /accepted epoch 2, ours is 1/);
+  });
+
+  test("who says nothing holds no place, neither for long nor against who comes", () => {
+    const { member, leader } = serving();
+    const observer = active(member);
+    const silent = Array.from({ length: quorumLinksMax - 1 }, () => member.accept("observers"));
+    assert.equal(active(member, 0, 78).closed, false);
+    assert.deepEqual([silent[0]?.closed, silent[1]?.closed, observer.closed], [true, false, false]);
+    for (let i = 0; i < 11; i++) {
+      member.tick(seatTickMs);
+      leader.send(ping(0));
+      silent[1]?.send(new Uint8Array(1));
+      if (i < 10) observer.send(ping(0));
+    }
+    assert.deepEqual([silent[1]?.closed, observer.closed], [true, false]);
   });
 
   test("an observer without a number, and two with the same", () => {
@@ -208,6 +226,18 @@ describe("in between", () => {
         "INFORM 1:3 create /h3",
       ]);
     }
+  });
+
+  test("a change of members is told with the leader that was told to us", () => {
+    const { member, leader } = serving();
+    const far = active(member);
+    const designated = bytes((w) => w.i64(2n));
+    const txn = createTxn(z(1, 1), "/reconfig");
+    propose(leader, txn, createTxn(z(1, 2), "/next"));
+    leader.send(packet(PacketType.CommitAndActivate, z(1, 1), designated), commit(z(1, 2)));
+    const [told, next] = far.packets.slice(-2);
+    assert.deepEqual(told, packet(PacketType.InformAndActivate, z(1, 1), joined(designated, txn)));
+    assert.deepEqual(next, inform(createTxn(z(1, 2), "/next")));
   });
 
   test("a request goes on as it is, byte for byte", () => {
