@@ -225,9 +225,12 @@ export class Disk {
   #truncate(after: number): void {
     if (this.#world.plan.plant === "skipTrunc") return;
     hold(
-      after >= this.#zxidTable && after >= this.committedKnown,
+      after >= this.#zxidTable && after >= this.committedKnown && after >= this.#committedHint,
       "what is committed is never truncated",
-      () => `${this.#sid} truncates to ${hex(after)}, committed is ${hex(this.committedKnown)}`,
+      () =>
+        `${this.#sid} truncates to ${hex(after)}, committed is ${
+          hex(Math.max(this.committedKnown, this.#committedHint))
+        }`,
     );
     const keep = this.#countUpTo(after);
     const lost = this.#txns.splice(keep);
@@ -302,6 +305,7 @@ export class Disk {
     }
     const followed = this.#world.chance.happens(0.5) ? Math.min(this.#committedHint, this.last) : 0;
     const committed = Math.max(this.committedKnown, followed);
+    this.#committedHint = committed;
     loader.treeComplete(this.#zxidTable as Zxid, committed as Zxid);
     const out = new Writer(4096);
     for (const { bytes } of this.#txns) {

@@ -354,10 +354,8 @@ export class Member {
   }
 
   linkBytes(link: Link, bytes: Uint8Array): void {
-    // The core may keep the array.
-    const copy = bytes.slice();
     this.step((wallMs, monoMs) => ({
-      ...{ kind: "linkBytes", link: link.number, bytes: copy, start: 0, end: copy.length },
+      ...{ kind: "linkBytes", link: link.number, bytes, start: 0, end: bytes.length },
       wallMs,
       monoMs,
     }));

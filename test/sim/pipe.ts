@@ -51,7 +51,7 @@ export class Pipe {
     let start = 0;
     for (let i = 1; i <= pieces && start < bytes.length; i++) {
       const end = i === pieces ? bytes.length : this.#chance.between(start + 1, bytes.length);
-      this.#put(bytes.subarray(start, end));
+      this.#put(pieces === 1 ? bytes : bytes.subarray(start, end));
       start = end;
     }
     this.bytes += bytes.length;
