@@ -180,6 +180,8 @@ export interface ClockPort {
   every(ms: number, call: () => void): () => void;
   /** Once. `holds`: somebody waits for it, the process stays alive until then. */
   after(ms: number, call: () => void, holds?: boolean): () => void;
+  /** Once, when all that the network has brought by now was told. */
+  soon(call: () => void): void;
 }
 
 export interface ProcessInfo {

@@ -1,9 +1,10 @@
 /**
  * Loop: the shell around one peer. Inbox → step → effects.
  *
- * Every callback of the runtime ends in `turn`: what the other members wait for leaves first, then
- * the next batch goes to the disk, so that it works while we send; then each connection's bytes
- * leave in one write; then lines that had to wait may go on. Nothing here decides anything about znodes.
+ * Every callback of the runtime ends in `turn`, which callbacks of one moment share when a member has
+ * much to do: what the other members wait for leaves first, then the next batch goes to the disk, so
+ * that it works while we send; then each connection's bytes leave in one write; then lines that had to
+ * wait may go on. Nothing here decides anything about znodes.
  */
 import { appendBytesPause, replyBytesPause, waitingBytesPause } from "../core/base/limits.ts";
 import { type Connection, ConnectionState } from "../core/peer/connection.ts";
@@ -19,6 +20,13 @@ import { NoteLimit } from "./note_limit.ts";
 
 /** Lines that should be gone are looked for this often. */
 const lookMs = 500;
+
+/**
+ * A member with so many writes in flight lets what arrived together share a turn: fewer and longer
+ * packets to the others, whose turns then are longer too. With nine reads to a write that saved each
+ * peer a tenth of its time. A client alone does not wait for company.
+ */
+const sharedTurnTxnsMin = 4;
 
 /** How often held lines go on within one turn. */
 const roundsMax = 16;
@@ -73,6 +81,7 @@ export class Loop implements LineOwner {
   #serving = false;
   readonly #servingCalls: ((mode: string) => void)[] = [];
   #turning = false;
+  #turnComes = false;
   #lookAtMs = 0;
   #goOn: (() => void) | null = null;
   #stopped = false;
@@ -236,8 +245,21 @@ export class Loop implements LineOwner {
     if (this.#serving) call(this.#peer.mode);
   }
 
-  /** Carries out what the steps since the last turn asked for. */
+  /** Carries out what the steps since the last turn asked for, now or with what comes along. */
   turn(): void {
+    this.#frame.monoMs = 0;
+    if (this.#turnComes || this.#turning) return;
+    if (this.#others === null || this.#peer.inFlight < sharedTurnTxnsMin) return this.#turnNow();
+    this.#turnComes = true;
+    this.#clock.soon(this.#sharedTurn);
+  }
+
+  readonly #sharedTurn = (): void => {
+    this.#turnComes = false;
+    this.#turnNow();
+  };
+
+  #turnNow(): void {
     this.#frame.monoMs = 0;
     if (this.#turning) return;
     this.#turning = true;

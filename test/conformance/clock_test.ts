@@ -61,3 +61,19 @@ test("a delay beyond what timers can hold is a long delay, not none", async () =
   for (const stop of stops) stop();
   assert.equal(calls, 0);
 });
+
+test("soon calls once, later than now and without a delay", async () => {
+  let count = 0;
+  const start = clock.monotonicMs();
+  const waited = new Promise<number>((resolve) =>
+    clock.soon(() => {
+      count++;
+      resolve(clock.monotonicMs() - start);
+    })
+  );
+  assert.equal(count, 0);
+  const took = await waited;
+  assert.ok(took < 1000, `${took} ms`);
+  await sleep(10);
+  assert.equal(count, 1);
+});

@@ -188,6 +188,9 @@ export class StoryClock {
   after(ms: number, call: () => void): () => void {
     return this.#add(ms, 0, call);
   }
+  soon(call: () => void): void {
+    this.#add(0, 0, call);
+  }
 
   #add(ms: number, everyMs: number, call: () => void): () => void {
     const timer = { atMs: this.#nowMs + ms, everyMs, call };

@@ -22,4 +22,7 @@ export const clock: ClockPort = {
     if (!holds) timer.unref();
     return () => clearTimeout(timer);
   },
+  soon(call) {
+    setImmediate(call);
+  },
 };
