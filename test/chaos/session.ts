@@ -50,6 +50,9 @@ const watchMs = 50;
 /** Between attempts to connect: short, so that what is measured is the servers' own time. */
 const pauseMs = 15;
 
+/** After a client stood still, until its session counts as kept alive by what it asks. */
+const trustMs = 1500;
+
 const lost: Answer = { kind: "lost" };
 
 export class ChaosSession {
@@ -76,6 +79,7 @@ export class ChaosSession {
   #sentMs = 0;
   #at = 0;
   #dozeEndMs = 0;
+  #trustedFromMs = 0;
   #closing = false;
   #wakers: (() => void)[] = [];
   #running: Promise<void>;
@@ -136,6 +140,9 @@ export class ChaosSession {
     this.judge.dozes++;
     this.#dozeEndMs = performance.now() + ms;
     await sleep(ms);
+    // A follower tells the leader of its sessions twice a tick: what was answered just now may be all
+    // that happened since before the doze, and not told yet.
+    this.#trustedFromMs = this.judge.nowMs + trustMs;
     // What it has heard last seems to be of just now, so the old connection is tried first.
     this.#heardMs = performance.now();
   }
@@ -314,7 +321,7 @@ export class ChaosSession {
     }
     this.judge.answers++;
     if (isWriting(pending.op) && err === 0) {
-      this.confirmedMs = pending.sentMs;
+      if (pending.sentMs >= this.#trustedFromMs) this.confirmedMs = pending.sentMs;
       this.judge.writeAcked(pending.sentMs);
     }
     const { sentMs } = pending;
