@@ -168,6 +168,16 @@ export async function compareDigests(members: readonly Member[]): Promise<void> 
     const count = await digestMismatches(member);
     if (count !== 0) throw new Error(`${member.name} counted ${count} digests that did not match`);
   }
+  const known = new Map<string, { readonly digest: string; readonly name: string }>();
+  for (const member of members) {
+    for (const [, zxid = "", digest = ""] of (await member.word("hash")).matchAll(/^([0-9a-f]+): (\S+)$/gm)) {
+      const other = known.get(zxid);
+      if (other !== undefined && other.digest !== digest) {
+        throw new Error(`At ${zxid} ${member.name} had digest ${digest} and ${other.name} ${other.digest}`);
+      }
+      known.set(zxid, { digest, name: member.name });
+    }
+  }
 }
 
 /** Waits until the sessions that members know are these, or the same everywhere. */

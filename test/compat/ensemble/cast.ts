@@ -16,6 +16,7 @@ export interface Cast {
   readonly name: string;
   readonly java: Make;
   readonly ours: Make;
+  readonly version: string;
   /**
    * The original keeps its own promises when its members are killed: before 3.9.4 two of them may
    * lose what they answered, or find each other again only after initLimit (quorum-protocol 12.1).
@@ -27,6 +28,8 @@ export interface ScenarioOptions {
   /** Only with ZOOLET_TEST_LONG=1. */
   readonly long?: boolean;
   readonly timeoutMs?: number;
+  /** Only with versions that begin so, because of what is told here. */
+  readonly only?: { readonly version: string; readonly because: string };
 }
 
 export const isLong = process.env["ZOOLET_TEST_LONG"] === "1";
@@ -53,11 +56,15 @@ function isSound(version: string): boolean {
   return major > 3 || minor > 9 || (minor === 9 && patch >= 4);
 }
 
+function notNow({ long, only }: ScenarioOptions, { version }: Cast): string | null {
+  if (long === true && !isLong) return "takes long: ZOOLET_TEST_LONG=1 runs it";
+  return only === undefined || version.startsWith(only.version) ? null : only.because;
+}
+
 /** One test for each cast. */
 export function scenario(name: string, options: ScenarioOptions, story: (cast: Cast) => Promise<void>): void {
   for (const cast of casts) {
-    const skip = cast.java.missing ?? cast.ours.missing ??
-      (options.long === true && !isLong ? "takes long: ZOOLET_TEST_LONG=1 runs it" : false);
+    const skip = cast.java.missing ?? cast.ours.missing ?? notNow(options, cast) ?? false;
     test(`${name}, ${cast.name}`, { timeout: options.timeoutMs ?? 90_000, skip }, () => story(cast));
   }
 }

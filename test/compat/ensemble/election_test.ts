@@ -2,8 +2,9 @@
  * Election: who leads a mixed ensemble from empty directories, and how its members are connected.
  */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Ensemble, withEnsemble } from "../../support/ensemble.ts";
 import { clientOf, compareAll, untilSessionsAgree } from "../../support/ensemble_compare.ts";
 import { Load } from "../../support/ensemble_load.ts";
@@ -75,6 +76,38 @@ scenario(
         load.verify(await compareAll(ensemble));
       });
     }
+  },
+);
+
+scenario(
+  "who promised a later epoch waits for a leader that goes beyond it",
+  { long: true },
+  async ({ java, ours }) => {
+    const specs = [{ make: java }, { make: ours }, { make: ours }];
+    await withEnsemble(specs, {}, async (ensemble) => {
+      await ensemble.startLedBy(3);
+      const eager = ensemble.of(1);
+      await eager.stop();
+      writeFileSync(join(eager.dataDirectory, "version-2", "acceptedEpoch"), "7");
+      eager.start();
+      await sleep(3000);
+      assert.notEqual(await eager.role(), "follower", "it promised not to follow this leader");
+      assert.equal(
+        (await ensemble.settled([ensemble.of(2), ensemble.of(3)])).sid,
+        3,
+        "nobody else is disturbed",
+      );
+
+      await ensemble.of(3).stop();
+      const next = await ensemble.settled([eager, ensemble.of(2)], 40_000);
+      ensemble.start(3);
+      await ensemble.settled();
+      const client = await clientOf(next);
+      const { stat } = await client.create("/beyond", null);
+      await client.close();
+      assert.equal(Math.floor(stat.czxid / 2 ** 32), 8);
+      await compareAll(ensemble);
+    });
   },
 );
 

@@ -27,6 +27,8 @@ const stillSettings = {
 };
 const still = { "znode.container.checkIntervalMs": "86400000" };
 
+const known = { version: "3.8.", because: "random requests, malformed ones too, are compared with 3.8" };
+
 /** The configuration names ports and was written at a time of its own, so only its Stat is compared. */
 function withoutAddresses(line: string): string {
   return line.replace(/\d+ bytes 7365727665722e31\S* sum \S+/g, "the configuration")
@@ -72,12 +74,12 @@ async function compareFollowers(java: Make, leads: Make, learns: Make): Promise<
 
 scenario(
   "our follower of their leader answers random requests as their follower does",
-  { timeoutMs: 240_000 },
+  { timeoutMs: 240_000, only: known },
   ({ java, ours }) => compareFollowers(java, java, ours),
 );
 scenario(
   "their follower of our leader answers random requests as their follower of theirs does",
-  { timeoutMs: 240_000 },
+  { timeoutMs: 240_000, only: known },
   ({ java, ours }) => compareFollowers(java, ours, java),
 );
 
