@@ -426,7 +426,10 @@ export class Leader {
   drained(number: number, monoMs: number): void {
     this.#nowMs = monoMs;
     const learner = this.learners.get(number);
-    if (learner !== undefined) this.#syncs.drained(learner);
+    if (learner === undefined) return;
+    // Whoever takes what it is sent is alive, though during a sync it has nothing to say.
+    if (learner.phase === "sync") learner.heardMs = monoMs;
+    this.#syncs.drained(learner);
   }
 
   #hearNewLeaderAck(learner: LearnerLink, packet: Packet): void {
@@ -640,6 +643,8 @@ export class Leader {
   #endSilent(monoMs: number): void {
     for (const learner of [...this.learners.values()]) {
       const limitMs = learner.phase === "active" ? this.#syncMs : this.#initMs;
+      // What it says waits in our own kernel while our disk is behind: that is not its silence.
+      if (learner.link.paused) learner.heardMs = learner.lateMs = monoMs;
       if (learner.phase === "info" && monoMs - learner.openedMs > limitMs) {
         this.#drop(learner, "learner_silent", `it did not say who it is for ${Math.round(limitMs)} ms`);
         continue;

@@ -597,6 +597,16 @@ describe("time", () => {
     assert.match(member.note("part_left").message, /no quorum/);
   });
 
+  test("followers whose links we pause, while our disk is behind, are not taken for silent", () => {
+    const { member, followers: [one, two] } = broadcasting();
+    one.link.paused = two.link.paused = true;
+    for (let i = 0; i < 12; i++) member.tick(seatTickMs);
+    assert.deepEqual([member.peer.isLeading, one.closed, two.closed], [true, false, false]);
+    one.link.paused = two.link.paused = false;
+    for (let i = 0; i < 12 && member.peer.isLeading; i++) member.tick(seatTickMs);
+    assert.equal(member.peer.isLeading, false);
+  });
+
   test("the end of the last needed link is noticed within a tick", () => {
     const { member, followers: [one, two] } = broadcasting();
     one.hangUp();
