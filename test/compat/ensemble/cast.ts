@@ -47,6 +47,7 @@ const casts: readonly Cast[] = (isLong ? javaVersions : [everydayVersion]).map((
     name: isPure ? `${java.name} alone` : `${ours.name} and ${java.name}`,
     java,
     ours,
+    version,
     javaIsSound: isSound(version),
   };
 });
