@@ -14,7 +14,7 @@ export function assert(condition: boolean, what: string): asserts condition {
 
 /**
  * The same where it is hot and the message has numbers in it: `if (!condition) fail(…)` makes the text
- * only when it is wanted. Three of them for each write were a tenth of a leader's time.
+ * only when it is wanted.
  */
 export function fail(what: string): never {
   throw new AssertionError(`Assertion failed: ${what}`);
