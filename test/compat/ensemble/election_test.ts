@@ -80,7 +80,7 @@ scenario(
 );
 
 scenario(
-  "who promised a later epoch waits for a leader that goes beyond it",
+  "our leader goes beyond the epoch that a voter promised to another",
   { long: true },
   async ({ java, ours }) => {
     const specs = [{ make: java }, { make: ours }, { make: ours }];
@@ -88,25 +88,16 @@ scenario(
       await ensemble.startLedBy(3);
       const eager = ensemble.of(1);
       await eager.stop();
+      // Theirs would leave such a voter outside until somebody starts the leader anew.
       writeFileSync(join(eager.dataDirectory, "version-2", "acceptedEpoch"), "7");
       eager.start();
-      await sleep(3000);
-      assert.notEqual(await eager.role(), "follower", "it promised not to follow this leader");
-      assert.equal(
-        (await ensemble.settled([ensemble.of(2), ensemble.of(3)])).sid,
-        3,
-        "nobody else is disturbed",
-      );
-
-      await ensemble.of(3).stop();
-      const next = await ensemble.settled([eager, ensemble.of(2)], 40_000);
-      ensemble.start(3);
       await ensemble.settled();
-      const client = await clientOf(next);
+      const client = await clientOf(eager);
       const { stat } = await client.create("/beyond", null);
       await client.close();
       assert.equal(Math.floor(stat.czxid / 2 ** 32), 8);
       await compareAll(ensemble);
+      await checkEpochs(ensemble, 8);
     });
   },
 );
