@@ -36,6 +36,8 @@ const root = "/chaos";
 const ephemerals = `${root}/ephemerals`;
 const registersPerRound = 5;
 const depthOfLedger = 6;
+/** The sessions of those who leave without a word. */
+const leaverMs = 1400;
 
 export async function chaosRun(options: ChaosOptions): Promise<ChaosResult> {
   const place = makeTempDirectory("chaos");
@@ -152,7 +154,7 @@ class ChaosRun {
       path: ephemerals,
       judge: this.judge,
       random: new Random(seeds.u32()),
-      timeoutMs: 2000,
+      timeoutMs: leaverMs,
     });
     while (!this.#isDone()) {
       const number = ++this.#rounds;
@@ -327,7 +329,7 @@ class ChaosRun {
     for (const { path, finding } of registers.check()) this.judge.finding(path, finding);
     for (const sentence of lock.check()) this.judge.violation(sentence);
     const { tickMs } = this.#options;
-    const left = leavers.left.length > 0 ? 2000 + 4 * tickMs + 500 : 0;
+    const left = leavers.left.length > 0 ? leaverMs + 4 * tickMs + 500 : 0;
     await sleep(left);
     await this.#compareTrees(leavers);
   }

@@ -22,6 +22,7 @@ function run(choice: Partial<ChaosOptions>): Promise<ChaosResult> {
     ...chaosDefaults,
     makes: [runtime, runtime, runtime],
     seed,
+    tickMs: 200,
     keep: false,
     command: `bun test/chaos/run.ts --seed ${seed} --runtime ${runtime}, as in chaos_test.ts`,
     note: (text) => told.push(text),
@@ -31,8 +32,8 @@ function run(choice: Partial<ChaosOptions>): Promise<ChaosResult> {
 
 function assertKept(result: ChaosResult): void {
   assert.deepEqual(result.violations, [], chaosText(result));
-  assert.ok(result.acknowledged > 50, chaosText(result));
-  assert.ok(result.checked > 50, chaosText(result));
+  assert.ok(result.acknowledged > 10, chaosText(result));
+  assert.ok(result.checked > 10, chaosText(result));
 }
 
 test("kills, freezes and partitions of three peers break no promise", {
@@ -41,8 +42,8 @@ test("kills, freezes and partitions of three peers break no promise", {
 }, async () => {
   const kinds = ["kill-leader", "kill-all", "leader-alone", "freeze-leader", "halves", "one-way"];
   const result = await run({
-    seconds: 7,
-    roundSeconds: 7,
+    seconds: 5,
+    roundSeconds: 5,
     network: "proxies",
     faults: kinds,
     pace: 0.4,
