@@ -264,7 +264,7 @@ export class Client {
       );
       this.#world.trace(() => `${this.id} is refused by ${sid}`);
       hold(
-        !this.#isProbe || before === null,
+        !this.#isProbe || this.#home !== null || before === null,
         "sessions live while their clients are heard",
         () => `${this.id} at ${sid}`,
       );
