@@ -163,10 +163,18 @@ export async function digestMismatches(member: Member): Promise<number> {
   return Number(count);
 }
 
+/**
+ * Counters, and the digests that `hash` keeps of every so many txns. An original that changed its part
+ * while it ran has replayed the end of its log over what it had applied, and counted that: among
+ * originals too. Its counter says nothing then, its digests still do.
+ */
 export async function compareDigests(members: readonly Member[]): Promise<void> {
   for (const member of members) {
     const count = await digestMismatches(member);
-    if (count !== 0) throw new Error(`${member.name} counted ${count} digests that did not match`);
+    const parts = [...member.output.matchAll(/Peer state changed: \w+ - discovery/g)].length;
+    if (count !== 0 && !(member.make.isJava && parts > 1)) {
+      throw new Error(`${member.name} counted ${count} digests that did not match`);
+    }
   }
   const known = new Map<string, { readonly digest: string; readonly name: string }>();
   for (const member of members) {
