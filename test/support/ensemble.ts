@@ -150,6 +150,20 @@ export class Ensemble {
     }
   }
 
+  /** Waits until all that run have applied what the leader has now. */
+  async level(leader: Member, ms = 20_000): Promise<void> {
+    const until = performance.now() + ms;
+    const wanted = await leader.zxid();
+    for (const member of this.running) {
+      while (await member.zxid() < wanted) {
+        if (performance.now() > until) {
+          throw new Error(`${member.name} is not level after ${ms} ms\n${this.told()}`);
+        }
+        await sleep(20);
+      }
+    }
+  }
+
   /** Waits for one member to have a role. */
   async untilRole(member: Member, wanted: readonly Role[], ms = 20_000): Promise<Role> {
     const until = performance.now() + ms;

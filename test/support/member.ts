@@ -176,6 +176,12 @@ export class Member {
     }
   }
 
+  /** The last zxid that it applied. */
+  async zxid(): Promise<number> {
+    const text = (await this.word("srvr")).match(/^Zxid: 0x([0-9a-f]+)/m)?.[1];
+    return text === undefined ? -1 : Number.parseInt(text, 16);
+  }
+
   /** The metrics of `mntr` without their `zk_`. */
   async metrics(): Promise<ReadonlyMap<string, string>> {
     const text = await this.word("mntr");

@@ -38,6 +38,9 @@ async function killLeader(makes: readonly Make[], first: number, rounds: number)
       leader.start();
       await ensemble.settled();
       leader = next;
+      // Before 3.9.4 an original that loses its leader while it catches up leaves a hole in its own log.
+      await ensemble.level(leader);
+      await load.more(100);
     }
     await load.stop();
     const dump = await compareAll(ensemble);
@@ -68,10 +71,10 @@ scenario(
 
 scenario(
   "leaders are killed ten times in a row",
-  { long: true, timeoutMs: 400_000 },
-  async ({ java, ours, javaIsSound }) => {
+  { long: true, timeoutMs: 400_000, sound: true },
+  async ({ java, ours }) => {
     await killLeader([ours, java, ours], 3, 10);
-    if (javaIsSound) await killLeader([java, ours, java], 3, 10);
+    await killLeader([java, ours, java], 3, 10);
   },
 );
 
@@ -209,10 +212,10 @@ scenario(
 
 scenario(
   "members are killed, frozen and wiped at random",
-  { long: true, timeoutMs: 400_000 },
-  async ({ java, ours, javaIsSound }) => {
+  { long: true, timeoutMs: 400_000, sound: true },
+  async ({ java, ours }) => {
     const seed = Number(process.env["ZOOLET_SEED"] ?? 17);
-    for (const makes of javaIsSound ? [[ours, java, ours], [java, ours, java]] : [[ours, java, ours]]) {
+    for (const makes of [[ours, java, ours], [java, ours, java]]) {
       await chaos(makes, new Random(seed), Number(process.env["ZOOLET_ENSEMBLE_FAULTS"] ?? 40));
     }
   },
