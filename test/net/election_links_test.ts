@@ -580,8 +580,9 @@ test("whatever 300 dialers say, true, mutated or nonsense, members meet and noth
     for (let n = random.below(4); n > 0; n--) bytes[random.below(bytes.length)] = random.below(256);
     const end = random.percent(30) ? random.below(bytes.length) : bytes.length;
     side.socket.write(bytes.slice(0, end));
-    if (random.percent(30)) side.socket.end();
-    else if (random.percent(30)) side.socket.destroy();
+    const way = random.below(10);
+    if (way < 3) side.socket.end();
+    else if (way < 5) side.socket.destroy();
     one.links.sendVote(random.below(6), bytesOf("answer"));
   }
   const two = new Server(2, list);
