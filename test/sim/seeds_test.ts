@@ -18,6 +18,10 @@ const found: readonly (readonly [number, string])[] = [
   [2817, "a leader that steps down in the middle of its expired sessions leaves the others alone"],
   [2903, "a leader whose epoch is used up writes nothing more"],
   [300300, "a table that came while it changed is level once what lies behind it is applied"],
+  [
+    1004768,
+    "what a client sent before it moved from an observer to the follower that it hangs on goes no further",
+  ],
 ];
 
 for (const [seed, claim] of found) {

@@ -1030,15 +1030,26 @@ export class Peer implements Road {
         request: (observer, packet) => {
           this.forwarded++;
           const r = packet.data();
-          r.i64AsNumber();
+          const session = this.sessions.find(r.i32(), r.i32());
           r.i32();
+          const op = r.i32();
           // The leader answers syncs without a name, in the order in which they came to it.
-          if (r.i32() === OpCode.Sync) this.#syncs.push(() => master.answerSync(observer));
+          if (op === OpCode.Sync) this.#syncs.push(() => master.answerSync(observer));
+          else if (
+            session !== undefined && op !== OpCode.CloseSession && !this.#owns(session, observer.link.number)
+          ) {
+            // To the leader all that comes through us is ours, so it can't tell: what a client sent before
+            // it moved between us and our observers ends here.
+            this.outbox.note("debug", "session_moved", `Dropped a late request of ${sessionHex(session.id)}`);
+            return;
+          }
           learner.relay(packet);
         },
         revalidate: (observer, hi, lo, packet) => {
           const answer = (valid: boolean): void => master.revalidated(observer, hi, lo, valid);
           this.#returning.push({ id: sessionIdOf(hi, lo), answer });
+          const session = this.sessions.find(hi, lo);
+          if (session !== undefined) session.owner = observer.link.number;
           learner.relay(packet);
         },
         touched: (hi, lo) => {
@@ -1094,6 +1105,10 @@ export class Peer implements Road {
       );
       return;
     }
+    // It moved to one of our observers: to the leader we would still be speaking for it.
+    if (this.master !== null && op !== OpCode.CloseSession && !this.#owns(session, 0)) {
+      return this.#table.close(connection);
+    }
     this.forwarded++;
     this.#table.pushWrite(connection);
     connection.pushForwarded(xid);
@@ -1126,6 +1141,7 @@ export class Peer implements Road {
     const session = this.sessions.get(id);
     if (this.learner !== null) {
       this.#returning.push({ id, answer: (valid) => this.#return(connection, id, timeoutMs, valid) });
+      if (session !== undefined) session.owner = 0;
       const hi = Number(BigInt.asIntN(32, id >> 32n));
       this.learner.revalidate(hi, Number(BigInt.asIntN(32, id)), timeoutMs);
       return;
