@@ -6,7 +6,6 @@
  * promise is on the disk before the promise.
  */
 import { assert } from "../base/assert.ts";
-import type { Zxid } from "../base/zxid.ts";
 import type { DiskCommand } from "../zab/disk.ts";
 import type { Ledger } from "../zab/ledger.ts";
 
@@ -20,19 +19,25 @@ export class DiskQueue {
   #underWay: Waiting | null = null;
   /** Batches form and are not taken: a snapshot that is not stored yet has to go before them, with them. */
   held = false;
+  readonly #ledger: Ledger;
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
 
   /** Nothing is under way or waiting; the ledger may have a batch that nobody took. */
   get idle(): boolean {
     return this.#underWay === null && this.#waiting.length === 0;
   }
 
-  push(ledger: Ledger, command: DiskCommand, then: () => void): void {
-    this.#seal(ledger);
+  push(command: DiskCommand, then: () => void): void {
+    this.#seal();
     this.#waiting.push({ command, then });
   }
 
-  #seal(ledger: Ledger): void {
+  #seal(): void {
     if (this.held) return;
+    const ledger = this.#ledger;
     const batch = ledger.takeAppend();
     if (batch !== null) {
       this.#waiting.push({ command: { kind: "append", ...batch, committed: ledger.committed }, then: null });
@@ -40,9 +45,9 @@ export class DiskQueue {
   }
 
   /** The next command, or null: there is none, or one is under way. */
-  take(ledger: Ledger): DiskCommand | null {
+  take(): DiskCommand | null {
     if (this.#underWay !== null) return null;
-    if (this.#waiting.length === 0) this.#seal(ledger);
+    if (this.#waiting.length === 0) this.#seal();
     this.#underWay = this.#waiting.shift() ?? null;
     return this.#underWay?.command ?? null;
   }
@@ -57,10 +62,5 @@ export class DiskQueue {
     );
     this.#underWay = null;
     underWay.then?.();
-  }
-
-  /** What an append that is under way will make durable; for the shell's books. */
-  get appendingLast(): Zxid | null {
-    return this.#underWay?.command.kind === "append" ? this.#underWay.command.last : null;
   }
 }

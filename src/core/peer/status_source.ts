@@ -165,7 +165,7 @@ export function makeStatusSource(
       }),
     resetStats: () => {
       counters.reset();
-      peer.resetEnsembleStats();
+      peer.stats.reset();
     },
     resetConnectionStats: () => {
       for (const connection of live(peer)) connection.resetStats();
