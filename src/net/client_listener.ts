@@ -105,6 +105,10 @@ export class ClientLine implements TcpHandler {
     return this.#spoke;
   }
 
+  get heldBytes(): number {
+    return this.#held?.length ?? 0;
+  }
+
   get isHeld(): boolean {
     return this.#held !== null;
   }
@@ -258,11 +262,11 @@ export class ClientLine implements TcpHandler {
 
   #hold(bytes: Uint8Array): void {
     this.#held = bytes.slice();
-    this.#owner.held(this);
     if (!this.#paused) {
       this.#paused = true;
       this.#socket.pause();
     }
+    this.#owner.held(this);
   }
 
   /** There may be room again: goes on with what was held. True: it could. */

@@ -6,7 +6,12 @@
  * that it works while we send; then each connection's bytes leave in one write; then lines that had to
  * wait may go on. Nothing here decides anything about znodes.
  */
-import { appendBytesPause, replyBytesPause, waitingBytesPause } from "../core/base/limits.ts";
+import {
+  appendBytesPause,
+  behindConnectBytesMax,
+  replyBytesPause,
+  waitingBytesPause,
+} from "../core/base/limits.ts";
 import { type Connection, ConnectionState } from "../core/peer/connection.ts";
 import type { ClientFrame } from "../core/peer/events.ts";
 import type { Peer } from "../core/peer/peer.ts";
@@ -122,6 +127,9 @@ export class Loop implements LineOwner {
 
   held(line: ClientLine): void {
     this.#held.add(line);
+    // Thousands may wait for a leader, so each of them waits with little.
+    const isWaiting = line.connection?.state === ConnectionState.Held;
+    if (isWaiting && line.heldBytes > behindConnectBytesMax) line.destroy();
   }
 
   mayRead(line: ClientLine): boolean {
@@ -131,6 +139,7 @@ export class Loop implements LineOwner {
     if (connection !== null && connection.out.length + connection.order.replyBytesWaiting > replyBytesPause) {
       return false;
     }
+    if (connection?.state === ConnectionState.Held) return false;
     if (connection === null || connection.order.outstanding === 0) return true;
     // Until the session is there nothing can be answered, so nothing more is taken.
     if (connection.state === ConnectionState.Opening) return false;

@@ -32,6 +32,16 @@ export const sessionTimeoutTicksMax = 20;
 export const connectionsPerAddressDefault = 60;
 /** A connection that never sends its ConnectRequest is closed after this. */
 export const sessionlessMsMax = 10_000;
+/**
+ * Clients whose ConnectRequest waits for the end of an election: how many, how long, how long that
+ * frame (45 bytes usually), and what may have come behind it.
+ */
+export const connectsHeldMax = 4096;
+export const connectHeldMsMax = 500;
+export const connectHeldBytesMax = 256;
+export const behindConnectBytesMax = 16 << 10;
+/** An election that is not over by then lacks a quorum, and nobody is held for it. */
+export const electionMsMax = 2000;
 /** Requests in flight over all connections before reading pauses (`globalOutstandingLimit`). */
 export const outstandingRequestsDefault = 1000;
 /** Reply bytes that one client may leave unread before we stop reading its requests. */
@@ -76,4 +86,8 @@ export const digestHistoryMax = 1024;
 
 assert(requestHeaderBytes < frameBytesMax, "a header fits in a frame");
 assert(unsentBytesPause < unsentBytesMax, "a slow reader is paused before it is cut off");
+assert(
+  connectsHeldMax * (connectHeldBytesMax + behindConnectBytesMax) <= 128 << 20,
+  "clients that wait for a leader cost little",
+);
 assert((epochMax + 1) * 0x1_0000_0000 <= Number.MAX_SAFE_INTEGER + 1, "every zxid is an exact number");

@@ -25,12 +25,15 @@ import type { ConnectionTable } from "./connection_table.ts";
 import type { PeerCounters } from "./counters.ts";
 import { readConnectAsked, writeConnectResponse } from "./handshake.ts";
 import type { PeerOptions } from "./options.ts";
+import { HeldConnects } from "./held_connects.ts";
 import type { Outbox } from "./outbox.ts";
 
 /** Where requests go that this peer may not answer alone. */
 export interface Road {
   /** Clients may have sessions now. */
   readonly serving: boolean;
+  /** A leader is being elected, and may be there in a moment. */
+  readonly electing: boolean;
   /** What a client has seen up to here is not ahead of us. */
   readonly zxidSeenMax: number;
   write(
@@ -77,6 +80,7 @@ export class Clients {
   readonly #reads: Reads;
   readonly #road: Road;
   readonly #reader = new Reader();
+  readonly #held = new HeldConnects();
   /** The time of the step that runs. */
   wallMs = 0;
   monoMs = 0;
@@ -102,6 +106,7 @@ export class Clients {
       case ConnectionState.Open:
         return this.#request(connection, bytes, start, end);
       case ConnectionState.Fresh:
+        if (this.#road.electing && this.#held.hold(connection, bytes, start, end, this.monoMs)) return;
         return this.#connect(connection, bytes, start, end);
       case ConnectionState.Opening:
         connection.waitingToOpen.push({
@@ -123,6 +128,13 @@ export class Clients {
   refuse(connection: Connection, event: string, message: string): void {
     this.outbox.note("warn", event, message, { client: `${connection.address}:${connection.port}` });
     this.table.close(connection);
+  }
+
+  /** Clients that were held: those whose time is over, or all of them, for there is a leader. */
+  takeHeld(untilMs: number): void {
+    for (const { connection, frame } of this.#held.take(untilMs)) {
+      this.#connect(connection, frame, 0, frame.length);
+    }
   }
 
   /** All the clients of an ensemble look for a leader at once, again and again: noted once a second. */

@@ -19,6 +19,8 @@ export const ConnectionState = {
   /** closeSession was asked for; what arrives is dropped. */
   Closing: 3,
   Closed: 4,
+  /** Its ConnectRequest waits for a leader; nothing more is read. */
+  Held: 5,
 } as const;
 export type ConnectionState = (typeof ConnectionState)[keyof typeof ConnectionState];
 

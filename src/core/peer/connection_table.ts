@@ -119,9 +119,11 @@ export class ConnectionTable implements Listeners {
     this.#recycleIfIdle(connection);
   }
 
-  /** Our part in the ensemble ends: every line with it, and nothing in flight names one any more. */
+  /** Our part in the ensemble ends: every line that had a part in it with it, and nothing in flight names one any more. */
   closeAll(): void {
-    for (const connection of this.list) if (connection !== null) this.close(connection);
+    for (const connection of this.list) {
+      if (connection !== null && connection.state !== ConnectionState.Held) this.close(connection);
+    }
     for (const connection of this.list) {
       if (connection === null) continue;
       connection.writesInFlight = 0;

@@ -17,7 +17,7 @@
  * change.
  */
 import { assert, must, unreachable } from "../base/assert.ts";
-import { frameBytesMax, historyBytesDefault } from "../base/limits.ts";
+import { electionMsMax, frameBytesMax, historyBytesDefault } from "../base/limits.ts";
 import { epochOf, sessionHex, type SessionId, type Zxid, zxidHex } from "../base/zxid.ts";
 import { Election } from "../election/election.ts";
 import type { Applier } from "../ops/applier.ts";
@@ -510,6 +510,7 @@ export class Peer implements Place {
       this.leave(`server ${this.learner.leader} was chosen and is gone`);
     }
     this.#settled();
+    this.#clients.takeHeld(this.monoMs);
     if (this.proposes) this.#housekeep();
   }
 
@@ -545,6 +546,12 @@ export class Peer implements Place {
     if (this.part === "standalone") return true;
     if (this.learner !== null) return this.learner.phase === "broadcast";
     return this.leader?.phase === "broadcast" && must(this.member, "a leader is a member").leaderServes;
+  }
+
+  /** So soon behind the last leader the next one may be there in a moment. */
+  get electing(): boolean {
+    return this.part !== "standalone" && (this.leader ?? this.learner)?.phase !== "broadcast" &&
+      this.monoMs - this.stats.unavailableSinceMs < electionMsMax;
   }
 
   /** As `srvr` says it. */
@@ -812,6 +819,7 @@ export class Peer implements Place {
     this.#reaper.restart(this.monoMs);
     this.#nowServing("leading");
     this.#opened();
+    this.#clients.takeHeld(Infinity);
   }
 
   /** The leader has its quorum, and we have what it has. */
@@ -824,6 +832,7 @@ export class Peer implements Place {
       this.master = new ObserverMaster(this.#masterHost(member, learner), learner.epoch, this.monoMs);
     }
     this.#nowServing(member.observer ? "observing" : "following");
+    this.#clients.takeHeld(Infinity);
   }
 
   /** All that was committed before this epoch is in the tree. */

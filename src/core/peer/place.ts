@@ -20,6 +20,8 @@ export interface Place {
   readonly proposes: boolean;
   /** Clients may have sessions now. */
   readonly serving: boolean;
+  /** A leader is being elected, and may be there in a moment. */
+  readonly electing: boolean;
   /** What a client has seen up to here is not ahead of us. */
   readonly zxidSeenMax: number;
   /** The time of the step that runs. */

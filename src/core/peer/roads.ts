@@ -92,6 +92,10 @@ export class Roads implements Road {
     return this.#place.serving;
   }
 
+  get electing(): boolean {
+    return this.#place.electing;
+  }
+
   get zxidSeenMax(): number {
     return this.#place.zxidSeenMax;
   }
