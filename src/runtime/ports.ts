@@ -148,7 +148,10 @@ export interface FilesPort {
   /** Durable and all or nothing: temporary file, fsync, rename, fsync of the directory. */
   writeAtomic(path: string, bytes: Uint8Array | string): void;
   write(path: string, bytes: Uint8Array | string): void;
+  /** With all above it; what is made is its owner's alone. */
   makeDirectory(path: string): void;
+  /** From here on a file for its owner alone; made, empty, where there is none. */
+  makePrivate(path: string): void;
   list(path: string): string[];
   info(path: string): FileInfo | null;
   remove(path: string): void;

@@ -6,6 +6,9 @@
  * then is it used. So a file with the final name is complete, always. A leftover `.new` is from a
  * start that ended half-way: nothing in it was ever acknowledged, and it is replaced.
  *
+ * Data files are their owner's alone: what they hold is guarded by ACLs that a look at the file would pass
+ * by. SQLite gives the files beside a database the mode that it has.
+ *
  * A database that is open here is never opened a second time through the files port: when a process
  * closes any descriptor of a file it gives up all its POSIX locks on it, SQLite's too.
  */
@@ -39,6 +42,7 @@ export function whileMaking<T>(ports: DiskPorts, path: string, work: () => T): T
   const lockPath = `${path}.making`;
   let lock: SqliteDatabase | null = null;
   try {
+    ports.files.makePrivate(lockPath);
     lock = ports.sqlite.open({ path: lockPath, readonly: false, mustExist: false });
     lock.exec("begin exclusive");
   } catch (error) {
@@ -100,6 +104,7 @@ export function makeDatabase(
   const { sqlite, files } = ports;
   const temporary = `${path}.new`;
   try {
+    files.makePrivate(temporary);
     const database = sqlite.open({ path: temporary, readonly: false, mustExist: false });
     try {
       // No journal and no fsync: until it has its name, nobody needs it.
@@ -137,6 +142,9 @@ export function openDatabase(ports: DiskPorts, path: string, kind: DatabaseKind)
   }
   let database: SqliteDatabase | null = null;
   try {
+    for (const suffix of suffixes) {
+      if (ports.files.info(`${path}${suffix}`) !== null) ports.files.makePrivate(`${path}${suffix}`);
+    }
     database = ports.sqlite.open({ path, readonly: false, mustExist: true });
     database.exec(kind.settingsFirst);
     const id = pragmaNumber(database, "application_id");

@@ -42,6 +42,7 @@ export class Replacement {
     this.#ports = ports;
     this.#path = nextPathOf(treePath);
     removeDatabase(ports.files, this.#path);
+    ports.files.makePrivate(this.#path);
     const database = ports.sqlite.open({ path: this.#path, readonly: false, mustExist: false });
     this.#database = database;
     try {

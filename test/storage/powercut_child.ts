@@ -39,6 +39,11 @@ function record(kind: string, inode: number, offset: number, name = "", data = "
 
 const filesRecorded: FilesPort = {
   ...files,
+  makePrivate(path) {
+    const there = files.info(path) !== null;
+    files.makePrivate(path);
+    if (!there) record("C", fs.statSync(path).ino, 0, path);
+  },
   rename(from, to) {
     files.rename(from, to);
     record("R", 0, 0, from, to);

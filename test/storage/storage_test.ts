@@ -632,3 +632,42 @@ test("a worker that ends is told as a failure", async () => {
     await storage.close();
   });
 });
+
+/** The files that others may read, with their modes. */
+function modesOf(directory: string): string[] {
+  return fs.readdirSync(directory).sort().map((name) =>
+    `${name} ${(fs.statSync(join(directory, name)).mode & 0o777).toString(8)}`
+  ).filter((line) => !line.endsWith(" 600"));
+}
+
+test("data files are their owner's alone, also those of a directory that was open to all", async () => {
+  await withDirectory(async (base) => {
+    const made = join(base, "a", "b");
+    const { storage, append } = await open(optionsFor(made));
+    await append(1, 5);
+    for (const path of [join(base, "a"), made]) assert.equal(fs.statSync(path).mode & 0o777, 0o700);
+    assert.deepEqual(modesOf(made), []);
+    const rows = storyRows(9).map((bytes) => ({ kind: "replaceRows", bytes }) as const);
+    const commands = [{ kind: "replaceBegin" }, ...rows, {
+      kind: "replaceEnd",
+      zxid: (zxidStart + 9) as Zxid,
+    }] as const;
+    for (const command of commands) {
+      await new Promise<void>((resolve, reject) => {
+        storage.onStored = resolve;
+        storage.onFailure = reject;
+        storage.execute(command);
+      });
+      assert.deepEqual(modesOf(made), [], command.kind);
+    }
+    await storage.close();
+
+    fs.chmodSync(made, 0o755);
+    for (const name of fs.readdirSync(made)) fs.chmodSync(join(made, name), 0o644);
+    const again = await open(optionsFor(made));
+    await again.append(10, 5);
+    assert.deepEqual(modesOf(made), []);
+    assert.equal(fs.statSync(made).mode & 0o777, 0o755, "the operator's directory stays as it is");
+    await again.storage.close();
+  });
+});

@@ -46,6 +46,16 @@ function writeAtomic(path: string, bytes: Uint8Array | string): void {
   sync(dirname(path));
 }
 
+function makePrivate(path: string): void {
+  try {
+    // Never opened where it is there: closing it would give up the locks of whoever has it open here.
+    if (unlessMissing(() => fs.chmodSync(path, 0o600)) === null) fs.closeSync(fs.openSync(path, "a", 0o600));
+  } catch (error) {
+    // Another user's file, or a file system without modes: whoever set that up said who may read.
+    if (systemCodeOf(error) !== "EPERM") throw error;
+  }
+}
+
 function info(path: string): FileInfo | null {
   return unlessMissing(() => {
     const stat = fs.statSync(path);
@@ -69,7 +79,8 @@ export const files: FilesPort = {
   read: (path) => new Uint8Array(fs.readFileSync(path)),
   writeAtomic,
   write: (path, bytes) => fs.writeFileSync(path, bytes),
-  makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true }),
+  makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true, mode: 0o700 }),
+  makePrivate,
   list: (path) => fs.readdirSync(path).sort(),
   info,
   remove: (path) => fs.rmSync(path, { recursive: true, force: true }),
