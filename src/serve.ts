@@ -18,8 +18,9 @@ import {
   settingsFrom,
 } from "./server/config.ts";
 import type { ServerSettings } from "./server/config_types.ts";
+import type { WordSource } from "./server/four_letter_words.ts";
 import { type Logger, makeLogger } from "./server/logger.ts";
-import { type RunningServer, startServer } from "./server/server.ts";
+import { type MadeServer, makeServer, type RunningServer } from "./server/server.ts";
 import { StorageError } from "./storage/storage.ts";
 import { openMemoryStorage } from "./storage/memory_storage.ts";
 import { openStorage } from "./storage/worker_storage.ts";
@@ -64,8 +65,10 @@ export async function serve(runtime: Runtime, command: ServeCommand): Promise<vo
     process.exit(exitUnexpected);
   });
 
-  const server = await start(runtime, settings, logger, fatal);
-  const admin = await startAdmin(runtime, settings, server, logger);
+  const made = make(runtime, settings, logger, fatal);
+  // First of all: whoever looks after this process can see that it loads.
+  const admin = await startAdmin(runtime, settings, made.words, logger);
+  const server = await start(runtime, made, logger);
   let announced = false;
   whenServing(settings, server, (mode) => {
     if (announced) return;
@@ -129,13 +132,12 @@ function chosen(settings: ServerSettings, command: ServeCommand): ServerSettings
   return { ...settings, logFormat: format ?? settings.logFormat, logLevel: level ?? settings.logLevel };
 }
 
-async function start(
+function make(
   runtime: Runtime,
   settings: ServerSettings,
   logger: Logger,
   onFatal: (message: string) => void,
-): Promise<RunningServer> {
-  const { process } = runtime;
+): MadeServer {
   const storage = settings.storageKind === "memory" ? openMemoryStorage() : openStorage(runtime, {
     dataDir: settings.dataDir,
     dataLogDir: settings.dataLogDir,
@@ -146,8 +148,12 @@ async function start(
     // An observer may have another number at each start, and what it holds is the ensemble's.
     serverId: settings.ensemble === null || settings.ensemble.observer ? null : settings.ensemble.sid,
   });
+  return makeServer({ runtime, settings, storage, logger, onFatal });
+}
+
+async function start({ process }: Runtime, server: MadeServer, logger: Logger): Promise<RunningServer> {
   try {
-    return await startServer({ runtime, settings, storage, logger, onFatal });
+    return await server.start();
   } catch (error) {
     if (error instanceof StorageError) {
       logger.error("storage_start", `Unable to load database on disk: ${error.message}`, {
@@ -173,11 +179,11 @@ interface Admin {
 async function startAdmin(
   runtime: Runtime,
   settings: ServerSettings,
-  server: RunningServer,
+  words: WordSource,
   logger: Logger,
 ): Promise<Admin> {
   const servers: HttpServer[] = [];
-  const source = { ...server.words, logger };
+  const source = { ...words, logger };
   const bind = async (
     what: string,
     host: string,

@@ -3,7 +3,7 @@
  *
  *   /                       the status page           /health     200 while serving, else 503
  *   /status.json            what the page shows       /metrics    Prometheus
- *   /health/live            200: the process answers  /health/ready    200 while serving writes too
+ *   /health/live            200: the process answers  /health/ready    200 while serving writes too, 503 while loading
  *   /health/leader          200 where writes are decided: on a leader, or alone
  *   <commandUrl>            the commands, as links    <commandUrl>/<name>   one command, as JSON
  */

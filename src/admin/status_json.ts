@@ -30,11 +30,13 @@ export interface HealthJson {
   } | null;
   /** Why it does not serve; null while it does. */
   readonly reason: string | null;
+  /** What of its data is in memory so far; only while it is being loaded. */
+  readonly loading?: { readonly znodes: number; readonly txns: number };
 }
 
 export function healthJson(source: WordSource): HealthJson {
   const status = source.peer.status();
-  const { serving, mode, zxidLast, uptimeMs, ensemble } = status;
+  const { serving, mode, zxidLast, uptimeMs, ensemble, loading } = status;
   return {
     status: serving ? "ok" : "not-serving",
     mode,
@@ -45,11 +47,15 @@ export function healthJson(source: WordSource): HealthJson {
       ? null
       : { sid: ensemble.sid, role: ensemble.role, phase: ensemble.phase, leader: ensemble.leader },
     reason: serving ? null : reasonOf(status),
+    ...(loading === null ? {} : { loading }),
   };
 }
 
 /** Said so that whoever reads it knows where to look next. */
-function reasonOf({ ensemble }: PeerStatus): string {
+function reasonOf({ ensemble, loading }: PeerStatus): string {
+  if (loading !== null) {
+    return `It is loading its data: ${loading.znodes} znodes and ${loading.txns} txns behind them so far`;
+  }
   if (ensemble === null) return "The server is starting or stopping";
   const forText = `for ${(ensemble.phaseMs / 1000).toFixed(1)} s`;
   if (ensemble.role === "looking") {

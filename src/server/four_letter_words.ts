@@ -37,8 +37,8 @@ export interface WordSource {
   readonly traceMask: TraceMask;
   /** Ports as bound, where the settings say 0 (any free one). */
   readonly ports?: { readonly client: number; readonly secure: number };
-  /** How the start went, for the start-up metrics. */
-  readonly recovered?: Recovered;
+  /** How the start went, for the start-up metrics; null before its end. */
+  readonly load?: { readonly recovered: Recovered | null };
 }
 
 export interface TraceMask {

@@ -1,8 +1,9 @@
 /**
  * Server: one peer with its storage, its ports and its admin endpoint, from start to stop.
  *
- * Start in this order: the disk, then memory, then the client port; so whoever can connect is
- * served. The admin endpoint comes after the ready line and is never a reason not to serve.
+ * The client port is open before the data is loaded, so that words are answered and nobody takes a
+ * long load for a dead server; clients wait for a moment or are turned away until it serves. The other
+ * members are met when everything is in memory.
  */
 import { Peer } from "../core/peer/peer.ts";
 import { makeShellCounters, makeStatusSource } from "../core/peer/status_source.ts";
@@ -27,12 +28,17 @@ export interface ServerParts {
   readonly onFatal: (message: string) => void;
 }
 
+/** Told of by words and the admin endpoint from here on. */
+export interface MadeServer {
+  readonly words: WordSource;
+  /** Opens the client port, loads the data, and takes part. Rejects with what the disk or the ports say. */
+  start(): Promise<RunningServer>;
+}
+
 export interface RunningServer {
   /** The ports as bound. */
   readonly clientPort: number;
   readonly securePort: number;
-  readonly words: WordSource;
-  readonly recovered: Recovered;
   /** Called each time this server begins to serve clients, with its part; at once if it does already. */
   onServing(call: (mode: string) => void): void;
   /** Answers what is in flight, closes the lines and the files. */
@@ -50,7 +56,7 @@ const tickMsFine = 10;
 /** How long a stop waits for what is in flight. */
 const drainMsMax = 5_000;
 
-export async function startServer(parts: ServerParts): Promise<RunningServer> {
+export function makeServer(parts: ServerParts): MadeServer {
   const { runtime, settings, storage, logger, onFatal } = parts;
   const { clock } = runtime;
   const peer = new Peer({
@@ -79,20 +85,10 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   });
 
   storage.onFailure = (error) => onFatal(error.message);
-  const recovered = await storage.recover(peer.loader());
-  for (const note of recovered.notes) logger.warn("recovery_note", note);
-  peer.begin(recovered, clock.monotonicMs());
-  logger.info("recovered", "Database is loaded", {
-    zxid: zxidHex(recovered.zxidLast),
-    znodes: peer.tree.liveCount,
-    replayed: recovered.txnsReplayed,
-    tookMs: Math.round(recovered.tookMs),
-  });
-
   const counters = makeShellCounters();
   const source = makeStatusSource(peer, counters, clock);
   const bound = { client: settings.clientPort, secure: settings.secureClientPort };
-  const words: WordSource = {
+  const words = {
     peer: source,
     storage,
     settings,
@@ -100,7 +96,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     clock,
     traceMask: { value: traceMaskDefault },
     ports: bound,
-    recovered,
+    load: { recovered: null as Recovered | null },
   };
   const encoder = new TextEncoder();
   const loop = new Loop({
@@ -137,29 +133,44 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     listeners.push(listener);
     return listener.port;
   };
-  const common = { backlog: settings.clientPortListenBacklog, keepAlive: settings.clientTcpKeepAlive };
-  if (settings.clientPort >= 0) {
-    bound.client = await listen(
-      { host: settings.clientPortAddress, port: settings.clientPort, ...common },
-      false,
-    );
-  }
-  if (settings.secureClientPort >= 0 && settings.tls !== null) {
-    const { keyFile, certFile, caFile, clientCert } = settings.tls;
-    const { files } = runtime;
-    const tls = {
-      key: files.readText(keyFile),
-      cert: files.readText(certFile),
-      ...(caFile === null ? {} : { ca: files.readText(caFile) }),
-      clientCert,
-    };
-    bound.secure = await listen({
-      host: settings.secureClientPortAddress,
-      port: settings.secureClientPort,
-      ...common,
-      tls,
-    }, true);
-  }
+  const closeListeners = () => Promise.all(listeners.map((listener) => listener.close()));
+  const listenToClients = async (): Promise<void> => {
+    const common = { backlog: settings.clientPortListenBacklog, keepAlive: settings.clientTcpKeepAlive };
+    if (settings.clientPort >= 0) {
+      bound.client = await listen(
+        { host: settings.clientPortAddress, port: settings.clientPort, ...common },
+        false,
+      );
+    }
+    if (settings.secureClientPort >= 0 && settings.tls !== null) {
+      const { keyFile, certFile, caFile, clientCert } = settings.tls;
+      const { files } = runtime;
+      const tls = {
+        key: files.readText(keyFile),
+        cert: files.readText(certFile),
+        ...(caFile === null ? {} : { ca: files.readText(caFile) }),
+        clientCert,
+      };
+      bound.secure = await listen({
+        host: settings.secureClientPortAddress,
+        port: settings.secureClientPort,
+        ...common,
+        tls,
+      }, true);
+    }
+  };
+  const load = async (): Promise<void> => {
+    const recovered = await storage.recover(peer.loader());
+    for (const note of recovered.notes) logger.warn("recovery_note", note);
+    words.load.recovered = recovered;
+    peer.begin(recovered, clock.monotonicMs());
+    logger.info("recovered", "Database is loaded", {
+      zxid: zxidHex(recovered.zxidLast),
+      znodes: peer.tree.liveCount,
+      replayed: recovered.txnsReplayed,
+      tookMs: Math.round(recovered.tookMs),
+    });
+  };
   const { ensemble } = settings;
   const lines = ensemble === null ? null : new EnsembleLines({
     runtime,
@@ -169,40 +180,53 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     logger,
     turn: () => loop.turn(),
   });
-  if (lines !== null) {
-    loop.join(lines);
-    await lines.start();
-  }
-  // What recovery left to propose (ephemerals without a session) goes to the disk now.
-  loop.turn();
-  const tickMsLong = Math.max(tickMsMin, Math.min(settings.tickMs, tickMsMax, settings.containerCheckMs));
-  const stopTicking = ensemble === null
-    ? clock.every(tickMsLong, () => loop.tick())
-    : tickAsNeeded(clock, peer, Math.min(tickMsLong, settings.tickMs / 2, tickMsMember), () => loop.tick());
+  const start = async (): Promise<RunningServer> => {
+    const stopWaiting = clock.every(tickMsMember, () => loop.tick());
+    try {
+      await listenToClients();
+      await load();
+      stopWaiting();
+      if (lines !== null) {
+        loop.join(lines);
+        await lines.start();
+      }
+    } catch (error) {
+      await closeListeners();
+      loop.destroyLines();
+      throw error;
+    } finally {
+      stopWaiting();
+    }
+    // What recovery left to propose (ephemerals without a session) goes to the disk now.
+    loop.turn();
+    const tickMsLong = Math.max(tickMsMin, Math.min(settings.tickMs, tickMsMax, settings.containerCheckMs));
+    const stopTicking = ensemble === null
+      ? clock.every(tickMsLong, () => loop.tick())
+      : tickAsNeeded(clock, peer, Math.min(tickMsLong, settings.tickMs / 2, tickMsMember), () => loop.tick());
 
-  let stopped: Promise<void> | null = null;
-  const stop = async (): Promise<void> => {
-    stopTicking();
-    await lines?.stop();
-    await Promise.all(listeners.map((listener) => listener.close()));
-    await Promise.race([
-      loop.idle(),
-      // A member can't finish what the others have to agree to.
-      new Promise<void>((resolve) => clock.after(ensemble === null ? drainMsMax : 0, resolve)),
-    ]);
-    loop.stopAppending();
-    loop.closeLines();
-    await storage.close();
-    loop.destroyLines();
+    let stopped: Promise<void> | null = null;
+    const stop = async (): Promise<void> => {
+      stopTicking();
+      await lines?.stop();
+      await closeListeners();
+      await Promise.race([
+        loop.idle(),
+        // A member can't finish what the others have to agree to.
+        new Promise<void>((resolve) => clock.after(ensemble === null ? drainMsMax : 0, resolve)),
+      ]);
+      loop.stopAppending();
+      loop.closeLines();
+      await storage.close();
+      loop.destroyLines();
+    };
+    return {
+      clientPort: bound.client,
+      securePort: bound.secure,
+      onServing: (call) => loop.onServing(call),
+      stop: () => (stopped ??= stop()),
+    };
   };
-  return {
-    clientPort: bound.client,
-    securePort: bound.secure,
-    words,
-    recovered,
-    onServing: (call) => loop.onServing(call),
-    stop: () => (stopped ??= stop()),
-  };
+  return { words, start };
 }
 
 /** Ticks at the pace that the peer needs now. */

@@ -274,7 +274,7 @@ const samplesNoneAdvanced: Samples = { ...samplesNone, quantile: () => 0 };
 function summaries(source: WordSource, status: PeerStatus): MonitorEntry[] {
   const { read, write, append } = status.stages;
   const stats = source.storage.stats();
-  const recovered = source.recovered;
+  const recovered = source.load?.recovered ?? null;
   const basic: Readonly<Record<string, Samples>> = {
     fsynctime: {
       count: stats.commits,
@@ -289,7 +289,7 @@ function summaries(source: WordSource, status: PeerStatus): MonitorEntry[] {
     node_deleted_watch_count: oneEach(status.events.deleted),
     node_changed_watch_count: oneEach(status.events.dataChanged),
     node_children_watch_count: oneEach(status.events.childrenChanged),
-    ...(recovered === undefined ? {} : {
+    ...(recovered === null ? {} : {
       dbinittime: once(recovered.tookMs),
       startup_txns_loaded: once(recovered.txnsReplayed),
     }),

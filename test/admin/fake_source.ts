@@ -60,6 +60,7 @@ export const statusFake: PeerStatus = {
   responseBytesMax: 98,
   digest: 9387463759n,
   digestMismatches: 0,
+  loading: null,
 };
 
 export const connectionFake: ConnectionStatus = {

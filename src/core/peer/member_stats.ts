@@ -29,17 +29,17 @@ export class MemberStats {
   /** When the part was last taken or left, and when clients began to be served. Monotonic ms. */
   phaseSinceMs = 0;
   servingSinceMs = 0;
-  unavailableSinceMs: number;
   #lookedAtMs = 0;
   #decidedAtMs = 0;
+  #unavailableSinceMs: number;
 
   constructor(bornMonoMs: number) {
-    this.unavailableSinceMs = bornMonoMs;
+    this.#unavailableSinceMs = bornMonoMs;
   }
 
   /** There is no part to play, from the start of an election at the latest. */
   left(monoMs: number, wasServing: boolean): void {
-    if (wasServing) this.unavailableSinceMs = monoMs;
+    if (wasServing) this.#unavailableSinceMs = monoMs;
     this.#lookedAtMs = this.phaseSinceMs = monoMs;
   }
 
@@ -52,7 +52,7 @@ export class MemberStats {
 
   /** Clients are served. Returns for how long they were not, in ms. */
   serves(monoMs: number): number {
-    const unavailableMs = monoMs - this.unavailableSinceMs;
+    const unavailableMs = monoMs - this.#unavailableSinceMs;
     this.syncMsLast = monoMs - this.#decidedAtMs;
     this.syncTimes.record(this.syncMsLast);
     this.unavailableTimes.record(unavailableMs);

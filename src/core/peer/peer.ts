@@ -124,6 +124,8 @@ export class Peer implements Place {
   #linkNext = 1;
   #tickLastMonoMs: number;
   #loaded = false;
+  /** An election may have gone on since then. */
+  #leaderlessAtMs: number;
   #loader: Loader | null = null;
   #dial: DialWanted | null = null;
   #leaderGoneAtMs = Infinity;
@@ -148,7 +150,7 @@ export class Peer implements Place {
     this.tickMs = options.tickMs;
     this.member = options.ensemble ?? null;
     this.wallMs = options.bornWallMs;
-    this.monoMs = this.#tickLastMonoMs = options.bornMonoMs;
+    this.monoMs = this.#leaderlessAtMs = this.#tickLastMonoMs = options.bornMonoMs;
     this.#seed = (options.hashSeed ^ 0x9e3779b9) | 1;
     const memory = new Memory(options, outbox, counters);
     this.#memory = memory;
@@ -233,11 +235,17 @@ export class Peer implements Place {
     return this.#makeLoader();
   }
 
-  /** All that the disk holds is in memory: from here on events are taken. */
+  /** What was loaded so far; null once all is in memory. */
+  get loading(): { readonly znodes: number; readonly txns: number } | null {
+    if (this.#loaded) return null;
+    return { znodes: this.#loader?.rowsLoaded ?? 0, txns: this.#loader?.txnsReplayed ?? 0 };
+  }
+
+  /** All that the disk holds is in memory: before it clients and ticks are the only events. */
   begin(begun: Begun, monoMs: number): void {
     assert(!this.#loaded, "a peer begins once");
     this.#loaded = true;
-    this.#tickLastMonoMs = this.monoMs = monoMs;
+    this.#tickLastMonoMs = this.monoMs = this.#leaderlessAtMs = monoMs;
     this.stats.left(monoMs, false);
     const epoch = epochOf(begun.zxidLast);
     this.epochs = { accepted: begun.epochAccepted ?? epoch, current: begun.epochCurrent ?? epoch };
@@ -248,6 +256,7 @@ export class Peer implements Place {
       this.applier.zxid = Math.max(this.applier.zxid, begun.zxidLast);
       this.part = "standalone";
       this.#opened();
+      this.#clients.takeHeld(Infinity);
       return;
     }
     assert(this.ledger.proposed === begun.zxidLast || this.#loader === null, "the log was read to its end");
@@ -486,6 +495,7 @@ export class Peer implements Place {
   }
 
   #tick(): void {
+    if (!this.#loaded) return this.#clients.takeHeld(this.monoMs);
     const late = this.monoMs - this.#tickLastMonoMs;
     this.#tickLastMonoMs = this.monoMs;
     // A process that was stopped or starved has heard nobody meanwhile: first let the pings in.
@@ -551,7 +561,7 @@ export class Peer implements Place {
   /** So soon behind the last leader the next one may be there in a moment. */
   get electing(): boolean {
     return this.part !== "standalone" && (this.leader ?? this.learner)?.phase !== "broadcast" &&
-      this.monoMs - this.stats.unavailableSinceMs < electionMsMax;
+      this.monoMs - this.#leaderlessAtMs < electionMsMax;
   }
 
   /** As `srvr` says it. */
@@ -596,6 +606,7 @@ export class Peer implements Place {
       epoch: this.epochs.current,
     });
     this.part = "settling";
+    if (wasLevel) this.#leaderlessAtMs = this.monoMs;
     if (wasLevel) this.#digestsBefore = this.applier.digestMismatches;
     this.#disappointments = wasLevel ? 0 : this.#disappointments + 1;
     this.#epochSeen = Math.max(this.#epochSeen, this.leader?.epochSeen ?? 0);

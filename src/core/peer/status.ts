@@ -178,6 +178,8 @@ export interface PeerStatus {
   readonly responseBytesMax: number;
   readonly digest: bigint;
   readonly digestMismatches: number;
+  /** What of the data is in memory so far; null once all of it is. */
+  readonly loading: { readonly znodes: number; readonly txns: number } | null;
 }
 
 /** The lists: made only for the commands that show them. */

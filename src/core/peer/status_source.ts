@@ -120,6 +120,7 @@ export function makeStatusSource(
         responseBytesMax: counters.responseBytesMax,
         digest: peer.tree.digest.value,
         digestMismatches: peer.applier.digestMismatches,
+        loading: peer.loading,
       };
     },
     connections: () => live(peer).map(connectionStatus),
