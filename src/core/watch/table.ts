@@ -10,6 +10,7 @@
  * Always true: one row for each (connection, path) however often it was asked for; its modes are a
  * set, so a one-shot watch and a persistent one live side by side (as from 3.9).
  */
+import { Buckets } from "../base/buckets.ts";
 import { textOf } from "../base/bytes.ts";
 import { Rows } from "../base/rows.ts";
 import { Slab } from "../base/slab.ts";
@@ -53,8 +54,12 @@ export class WatchTable {
   readonly #paths = new Rows(6);
   readonly #watches = new Rows(8);
   readonly #slab = new Slab();
-  #pathBuckets = new Int32Array(256);
-  #pairBuckets = new Int32Array(256);
+  readonly #pathBuckets = new Buckets(this.#paths, P.hashNext, (chunk, at) => chunk[at + P.hash] as number);
+  readonly #pairBuckets = new Buckets(
+    this.#watches,
+    W.hashNext,
+    (chunk, at) => hashPair(chunk[at + W.path] as number, chunk[at + W.connection] as number),
+  );
   /** First watch of each connection, by its number. */
   readonly #firstOf: number[] = [];
   #recursive = 0;
@@ -182,8 +187,8 @@ export class WatchTable {
   // ------------------------------------------------------------------------------------- showing
 
   *paths(): Generator<{ path: string; connections: number[] }> {
-    for (let bucket = 0; bucket < this.#pathBuckets.length; bucket++) {
-      let row = this.#pathBuckets[bucket] as number;
+    for (let bucket = 0; bucket < this.#pathBuckets.size; bucket++) {
+      let row = this.#pathBuckets.at(bucket);
       while (row !== 0) {
         const chunk = this.#paths.chunk(row);
         const at = this.#paths.at(row);
@@ -228,7 +233,7 @@ export class WatchTable {
 
   #rowOf(hash: number, bytes: Uint8Array, start: number, end: number): number {
     const length = end - start;
-    let row = this.#pathBuckets[hash & (this.#pathBuckets.length - 1)] as number;
+    let row = this.#pathBuckets.first(hash);
     while (row !== 0) {
       const chunk = this.#paths.chunk(row);
       const at = this.#paths.at(row);
@@ -259,17 +264,12 @@ export class WatchTable {
     chunk[at + P.path] = this.#slab.put(bytes, start, end);
     chunk[at + P.length] = end - start;
     chunk[at + P.hash] = hash;
-    if (this.#paths.count > this.#pathBuckets.length) {
-      this.#pathBuckets = grow(this.#paths, this.#pathBuckets, P.hash, P.hashNext);
-    }
-    const bucket = hash & (this.#pathBuckets.length - 1);
-    chunk[at + P.hashNext] = this.#pathBuckets[bucket] as number;
-    this.#pathBuckets[bucket] = row;
+    this.#pathBuckets.add(row, hash);
     return row;
   }
 
   #find(path: number, connection: number): number {
-    let watch = this.#pairBuckets[hashPair(path, connection) & (this.#pairBuckets.length - 1)] as number;
+    let watch = this.#pairBuckets.first(hashPair(path, connection));
     while (watch !== 0) {
       const chunk = this.#watches.chunk(watch);
       const at = this.#watches.at(watch);
@@ -298,29 +298,8 @@ export class WatchTable {
     pathChunk[pathAt + P.first] = watch;
     while (this.#firstOf.length <= connection) this.#firstOf.push(0);
     this.#firstOf[connection] = watch;
-    if (this.#watches.count > this.#pairBuckets.length) this.#growPairs();
-    const bucket = hashPair(path, connection) & (this.#pairBuckets.length - 1);
-    chunk[at + W.hashNext] = this.#pairBuckets[bucket] as number;
-    this.#pairBuckets[bucket] = watch;
+    this.#pairBuckets.add(watch, hashPair(path, connection));
     return watch;
-  }
-
-  #growPairs(): void {
-    const old = this.#pairBuckets;
-    const fresh = new Int32Array(old.length * 2);
-    for (let i = 0; i < old.length; i++) {
-      for (let watch = old[i] as number; watch !== 0;) {
-        const chunk = this.#watches.chunk(watch);
-        const at = this.#watches.at(watch);
-        const next = chunk[at + W.hashNext] as number;
-        const bucket = hashPair(chunk[at + W.path] as number, chunk[at + W.connection] as number) &
-          (fresh.length - 1);
-        chunk[at + W.hashNext] = fresh[bucket] as number;
-        fresh[bucket] = watch;
-        watch = next;
-      }
-    }
-    this.#pairBuckets = fresh;
   }
 
   #removeModes(watch: number, modes: number): boolean {
@@ -349,7 +328,7 @@ export class WatchTable {
       this.#watches.chunk(connectionNext)[this.#watches.at(connectionNext) + W.connectionBefore] =
         connectionBefore;
     }
-    this.#unhash(this.#watches, this.#pairBuckets, hashPair(path, connection), watch, W.hashNext);
+    this.#pairBuckets.remove(watch, hashPair(path, connection));
     if (pathNext !== 0) this.#watches.chunk(pathNext)[this.#watches.at(pathNext) + W.pathBefore] = pathBefore;
     if (pathBefore !== 0) {
       this.#watches.chunk(pathBefore)[this.#watches.at(pathBefore) + W.pathNext] = pathNext;
@@ -358,48 +337,11 @@ export class WatchTable {
       const pathAt = this.#paths.at(path);
       pathChunk[pathAt + P.first] = pathNext;
       if (pathNext === 0) {
-        this.#unhash(this.#paths, this.#pathBuckets, pathChunk[pathAt + P.hash] as number, path, P.hashNext);
+        this.#pathBuckets.remove(path, pathChunk[pathAt + P.hash] as number);
         this.#slab.drop(pathChunk[pathAt + P.path] as number);
         this.#paths.free(path);
       }
     }
     this.#watches.free(watch);
   }
-
-  #unhash(rows: Rows, buckets: Int32Array, hash: number, row: number, nextField: number): void {
-    const bucket = hash & (buckets.length - 1);
-    const next = rows.chunk(row)[rows.at(row) + nextField] as number;
-    let seek = buckets[bucket] as number;
-    if (seek === row) {
-      buckets[bucket] = next;
-      return;
-    }
-    while (seek !== 0) {
-      const chunk = rows.chunk(seek);
-      const at = rows.at(seek) + nextField;
-      const after = chunk[at] as number;
-      if (after === row) {
-        chunk[at] = next;
-        return;
-      }
-      seek = after;
-    }
-  }
-}
-
-/** Doubles a table of buckets over rows that keep their hash. */
-function grow(rows: Rows, old: Int32Array, hashField: number, nextField: number): Int32Array<ArrayBuffer> {
-  const fresh = new Int32Array(old.length * 2);
-  for (let i = 0; i < old.length; i++) {
-    for (let row = old[i] as number; row !== 0;) {
-      const chunk = rows.chunk(row);
-      const at = rows.at(row);
-      const next = chunk[at + nextField] as number;
-      const bucket = (chunk[at + hashField] as number) & (fresh.length - 1);
-      chunk[at + nextField] = fresh[bucket] as number;
-      fresh[bucket] = row;
-      row = next;
-    }
-  }
-  return fresh;
 }

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { crc32 } from "node:zlib";
 import { isIP } from "node:net";
 import fc from "fast-check";
+import { Buckets } from "../../../src/core/base/buckets.ts";
 import { crcEnd, crcStart, crcUpdate } from "../../../src/core/base/crc32.ts";
 import { addressBytes, addressText, networkHas, networkOf } from "../../../src/core/base/ip.ts";
 import { counterMax, epochMax } from "../../../src/core/base/limits.ts";
@@ -202,4 +203,51 @@ test("zxids and session ids come apart and together again", () => {
       assert.equal(sessionHex(session), `0x${id.toString(16)}`);
     }),
   );
+});
+
+test("buckets find what was added and not removed, and no addition moves more than a few rows", () => {
+  const rows = new Rows(2);
+  const random = new Random(11);
+  let looked = 0;
+  let lookedMost = 0;
+  const hashes: number[] = [];
+  const buckets = new Buckets(rows, 1, (chunk, at) => {
+    looked++;
+    return chunk[at] as number;
+  });
+  const add = () => {
+    const row = rows.alloc();
+    const hash = random.u32() | 0;
+    rows.chunk(row)[rows.at(row)] = hash;
+    hashes[row] = hash;
+    looked = 0;
+    buckets.add(row, hash);
+    lookedMost = Math.max(lookedMost, looked);
+    return row;
+  };
+  const isThere = (row: number) => {
+    let seek = buckets.first(hashes[row] as number);
+    while (seek !== row && seek !== 0) seek = rows.chunk(seek)[rows.at(seek) + 1] as number;
+    return seek === row;
+  };
+  const live = new Set<number>();
+  for (let i = 0; i < 40_000; i++) {
+    live.add(add());
+    if (i % 3 !== 0) continue;
+    const gone = live.values().next().value as number;
+    assert.ok(buckets.remove(gone, hashes[gone] as number));
+    assert.ok(!buckets.remove(gone, hashes[gone] as number));
+    rows.free(gone);
+    live.delete(gone);
+  }
+  for (const row of live) assert.ok(isThere(row), `row ${row}`);
+  const all = new Set<number>();
+  for (let bucket = 0; bucket < buckets.size; bucket++) {
+    for (let row = buckets.at(bucket); row !== 0; row = rows.chunk(row)[rows.at(row) + 1] as number) {
+      assert.ok(!all.has(row));
+      all.add(row);
+    }
+  }
+  assert.deepEqual(all, live);
+  assert.ok(lookedMost < 1000, `${lookedMost} rows in one addition`);
 });
