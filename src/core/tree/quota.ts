@@ -211,21 +211,10 @@ export class Quotas {
   }
 
   #recount(path: string): void {
-    const top = this.#tree.findText(path);
-    let count = 0;
-    let bytes = 0;
-    const stack = top === 0 ? [] : [top];
-    for (let row = stack.pop(); row !== undefined; row = stack.pop()) {
-      count++;
-      bytes += Math.max(0, this.#tree.int(row, I.dataLength));
-      for (
-        let child = this.#tree.int(row, I.childFirst);
-        child !== 0;
-        child = this.#tree.int(child, I.siblingNext)
-      ) {
-        stack.push(child);
-      }
-    }
-    this.#writeUse(path, count, bytes);
+    const tree = this.#tree;
+    const top = tree.findText(path);
+    if (top === 0) return this.#writeUse(path, 0, 0);
+    const own = Math.max(0, tree.int(top, I.dataLength));
+    this.#writeUse(path, 1 + tree.descendants(top), own + tree.bytesBelow(top));
   }
 }

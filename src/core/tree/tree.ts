@@ -9,9 +9,12 @@
  * what is pending for it under the same row (see overlay.ts). Reads see live rows alone.
  *
  * Always true: a live row's parent is live; the root is row 1; `digest` is the sum of the digests
- * of all live rows outside /zookeeper/ (server-semantics 10.9).
+ * of all live rows outside /zookeeper/ (server-semantics 10.9). A znode that has children keeps how many
+ * znodes and bytes of data are below it, so nobody has to walk to know; while a load is under way, only
+ * up to its last parent but one.
  */
 import { assert } from "../base/assert.ts";
+import { Buckets } from "../base/buckets.ts";
 import { bytesEmpty, bytesOf, textOf } from "../base/bytes.ts";
 import { crcEnd, crcStart, crcUpdate } from "../base/crc32.ts";
 import { Rows } from "../base/rows.ts";
@@ -53,10 +56,15 @@ const rowInts = 32;
 const liveFlag = 1;
 /** Below /zookeeper: not covered by the digest. */
 const undigestedFlag = 2;
+/** The flags' high bits: the row of what is below, or 0. */
+const sumShift = 2;
+
+/** What is below a znode: a double of data bytes, then how many descendants. */
+const S = { bytes: 0, count: 2 } as const;
+const sumInts = 4;
 
 const slash = 0x2f;
 export const rootRow = 1;
-const bucketsAtFirst = 1024;
 
 const zookeeperName = bytesOf("zookeeper");
 const configPath = "/zookeeper/config";
@@ -67,6 +75,18 @@ function hashName(seed: number, parent: number, bytes: Uint8Array, start: number
   for (let i = start; i < end; i++) h = Math.imul(h ^ (bytes[i] as number), 0x01000193);
   h ^= h >>> 15;
   return Math.imul(h, 0x2c1b3c6d) ^ (h >>> 12);
+}
+
+/** The parent of the rows that were loaded last, and what of them is not in the sums yet. */
+function loadedUnderNone(): {
+  bytes: Uint8Array;
+  start: number;
+  length: number;
+  row: number;
+  children: number;
+  dataBytes: number;
+} {
+  return { bytes: bytesEmpty, start: 0, length: -1, row: 0, children: 0, dataBytes: 0 };
 }
 
 /** Somebody who goes over the live rows a piece at a time, while the tree changes between the pieces. */
@@ -95,20 +115,20 @@ export class Tree {
   /** Bytes of all paths and data. */
   dataBytes = 0;
 
-  #loadedUnder: { bytes: Uint8Array; start: number; length: number; row: number } = {
-    bytes: bytesEmpty,
-    start: 0,
-    length: -1,
-    row: 0,
-  };
+  #loadedUnder = loadedUnderNone();
   readonly #hashSeed: number;
-  #buckets = new Int32Array(bucketsAtFirst);
-  #hashed = 0;
+  #names = this.#namesOf(this.rows);
+  /** What is below a znode that has or had children; its row says where. */
+  #sums = new Rows(sumInts);
 
   constructor(options: { digestEnabled: boolean; hashSeed?: number }) {
     this.digestEnabled = options.digestEnabled;
     this.#hashSeed = (options.hashSeed ?? 0) ^ 0x811c9dc5;
     this.#plant();
+  }
+
+  #namesOf(rows: Rows): Buckets {
+    return new Buckets(rows, I.hashNext, (chunk, at) => chunk[at + I.hash] as number);
   }
 
   #plant(): void {
@@ -137,8 +157,8 @@ export class Tree {
     this.containers.clear();
     this.ttls.clear();
     this.liveCount = this.ephemeralCount = this.dataBytes = 0;
-    this.#buckets = new Int32Array(bucketsAtFirst);
-    this.#hashed = 0;
+    this.#names = this.#namesOf(this.rows);
+    this.#sums = new Rows(sumInts);
     this.endLoad();
     this.#plant();
   }
@@ -194,7 +214,7 @@ export class Tree {
   child(parent: number, bytes: Uint8Array, start: number, end: number): number {
     const hash = hashName(this.#hashSeed, parent, bytes, start, end);
     const length = end - start;
-    let row = this.#buckets[hash & (this.#buckets.length - 1)] as number;
+    let row = this.#names.first(hash);
     while (row !== 0) {
       const chunk = this.rows.chunk(row);
       const at = this.rows.at(row);
@@ -296,10 +316,7 @@ export class Tree {
     chunk[at + I.crcData] = crcPath;
     const below = (this.int(parent, I.flags) & undigestedFlag) !== 0 || this.#isZookeeper(parent);
     chunk[at + I.flags] = below ? undigestedFlag : 0;
-    if (++this.#hashed > this.#buckets.length) this.#rehash();
-    const bucket = hash & (this.#buckets.length - 1);
-    chunk[at + I.hashNext] = this.#buckets[bucket] as number;
-    this.#buckets[bucket] = row;
+    this.#names.add(row, hash);
     return row;
   }
 
@@ -308,41 +325,16 @@ export class Tree {
       this.#nameIs(this.int(row, I.name), zookeeperName, 0, zookeeperName.length);
   }
 
-  #rehash(): void {
-    const old = this.#buckets;
-    const fresh = new Int32Array(old.length * 2);
-    for (let i = 0; i < old.length; i++) {
-      let row = old[i] as number;
-      while (row !== 0) {
-        const chunk = this.rows.chunk(row);
-        const at = this.rows.at(row);
-        const next = chunk[at + I.hashNext] as number;
-        const bucket = (chunk[at + I.hash] as number) & (fresh.length - 1);
-        chunk[at + I.hashNext] = fresh[bucket] as number;
-        fresh[bucket] = row;
-        row = next;
-      }
-    }
-    this.#buckets = fresh;
-  }
-
   /** Gives back a row that is neither live nor pending. */
   releaseIfUnused(row: number): void {
     const chunk = this.rows.chunk(row);
     const at = this.rows.at(row);
     if (((chunk[at + I.flags] as number) & liveFlag) !== 0 || chunk[at + I.pending] !== 0) return;
     assert(chunk[at + I.childFirst] === 0, "a released znode has no children");
-    const bucket = (chunk[at + I.hash] as number) & (this.#buckets.length - 1);
-    let before = 0;
-    let seek = this.#buckets[bucket] as number;
-    while (seek !== row) {
-      assert(seek !== 0, "a released row is in its bucket");
-      before = seek;
-      seek = this.int(seek, I.hashNext);
-    }
-    if (before === 0) this.#buckets[bucket] = chunk[at + I.hashNext] as number;
-    else this.setInt(before, I.hashNext, chunk[at + I.hashNext] as number);
-    this.#hashed--;
+    const hashed = this.#names.remove(row, chunk[at + I.hash] as number);
+    assert(hashed, "a released row is in its bucket");
+    const sum = (chunk[at + I.flags] as number) >>> sumShift;
+    if (sum !== 0) this.#sums.free(sum);
     this.slab.drop(chunk[at + I.name] as number);
     this.rows.free(row);
   }
@@ -363,6 +355,26 @@ export class Tree {
     if (first !== 0) this.setInt(first, I.siblingBefore, row);
     parentChunk[parentAt + I.childFirst] = row;
     parentChunk[parentAt + I.children] = (parentChunk[parentAt + I.children] as number) + 1;
+  }
+
+  /** So many znodes and bytes more are below a row, and so below each of its ancestors. */
+  #addAt(row: number, count: number, bytes: number): void {
+    const sums = this.#sums;
+    for (let above = row; above !== 0;) {
+      const chunk = this.rows.chunk(above);
+      const at = this.rows.at(above);
+      let sum = (chunk[at + I.flags] as number) >>> sumShift;
+      if (sum === 0) {
+        sum = sums.alloc();
+        chunk[at + I.flags] = (chunk[at + I.flags] as number) | (sum << sumShift);
+      }
+      const sumAt = sums.at(sum);
+      const ints = sums.chunk(sum);
+      const doubles = sums.chunk64(sum);
+      ints[sumAt + S.count] = (ints[sumAt + S.count] as number) + count;
+      doubles[(sumAt >> 1) + S.bytes] = (doubles[(sumAt >> 1) + S.bytes] as number) + bytes;
+      above = chunk[at + I.parent] as number;
+    }
   }
 
   /** Computes a live row's digest anew and puts it in the sum in place of the old one. */
@@ -429,6 +441,7 @@ export class Tree {
     chunk[at + I.acl] = aclsEnd - aclsStart <= 4 ? aclIdOpen : this.acls.use(bytes, aclsStart, aclsEnd);
     this.#putData(row, bytes, dataStart, dataEnd);
     this.#goLive(row, pathEnd - pathStart);
+    this.#addAt(parent, 1, dataStart < 0 ? 0 : dataEnd - dataStart);
     this.#index(row, ownerHi, ownerLo);
     this.#sign(parent);
     this.#sign(row);
@@ -512,6 +525,7 @@ export class Tree {
     this.#unindex(row);
     this.acls.drop(chunk[at + I.acl] as number);
     const length = Math.max(0, chunk[at + I.dataLength] as number);
+    this.#addAt(parent, -1, -length);
     if (length > 0) this.slab.drop(chunk[at + I.data] as number);
     this.digest.subtract(chunk[at + I.digest] as number);
     this.dataBytes -= pathBytes + length;
@@ -547,8 +561,7 @@ export class Tree {
     const chunk = this.rows.chunk(row);
     const doubles = this.rows.chunk64(row);
     const at = this.rows.at(row);
-    this.dataBytes += Math.max(0, dataStart < 0 ? 0 : dataEnd - dataStart) -
-      Math.max(0, chunk[at + I.dataLength] as number);
+    this.#resize(row, dataStart < 0 ? 0 : dataEnd - dataStart);
     if (digest >= 0 && dataStart >= 0) {
       const lengthOld = Math.max(0, chunk[at + I.dataLength] as number);
       chunk[at + I.data] = this.slab.replace(
@@ -568,9 +581,17 @@ export class Tree {
     else this.#sign(row);
   }
 
+  /** A live row is about to hold so many bytes. */
+  #resize(row: number, bytes: number): void {
+    const more = bytes - Math.max(0, this.int(row, I.dataLength));
+    if (more === 0) return;
+    this.dataBytes += more;
+    this.#addAt(this.int(row, I.parent), 0, more);
+  }
+
   /** Data changed in place, without a txn: quota statistics. */
   setDataQuietly(row: number, bytes: Uint8Array): void {
-    this.dataBytes += bytes.length - Math.max(0, this.int(row, I.dataLength));
+    this.#resize(row, bytes.length);
     this.#putData(row, bytes, 0, bytes.length);
   }
 
@@ -608,7 +629,10 @@ export class Tree {
     const length = end - start;
     let same = length === last.length && last.row !== 0;
     for (let i = 0; same && i < length; i++) same = last.bytes[last.start + i] === bytes[start + i];
-    if (!same) last.row = this.findLive(bytes, start, end);
+    if (!same) {
+      this.#endSiblings();
+      last.row = this.findLive(bytes, start, end);
+    }
     last.bytes = bytes;
     last.start = start;
     last.length = length;
@@ -617,7 +641,15 @@ export class Tree {
 
   /** Loading is over: lets go of what only it needed. */
   endLoad(): void {
-    this.#loadedUnder = { bytes: bytesEmpty, start: 0, length: -1, row: 0 };
+    this.#endSiblings();
+    this.#loadedUnder = loadedUnderNone();
+  }
+
+  /** What was loaded under one parent is added to the sums at once. */
+  #endSiblings(): void {
+    const last = this.#loadedUnder;
+    if (last.children > 0) this.#addAt(last.row, last.children, last.dataBytes);
+    last.children = last.dataBytes = 0;
   }
 
   /**
@@ -671,6 +703,8 @@ export class Tree {
     else {
       this.#goLive(row, pathEnd - pathStart);
       this.#index(row, ownerHi, ownerLo);
+      this.#loadedUnder.children++;
+      this.#loadedUnder.dataBytes += dataStart < 0 ? 0 : dataEnd - dataStart;
     }
     this.#sign(row);
     return true;
@@ -678,15 +712,14 @@ export class Tree {
 
   /** All descendants of a row, the row itself not counted. */
   descendants(row: number): number {
-    let count = 0;
-    const stack = [row];
-    for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-      for (let child = this.int(top, I.childFirst); child !== 0; child = this.int(child, I.siblingNext)) {
-        count++;
-        if (this.int(child, I.childFirst) !== 0) stack.push(child);
-      }
-    }
-    return count;
+    const sum = this.int(row, I.flags) >>> sumShift;
+    return this.#sums.chunk(sum)[this.#sums.at(sum) + S.count] as number;
+  }
+
+  /** The bytes of their data. */
+  bytesBelow(row: number): number {
+    const sum = this.int(row, I.flags) >>> sumShift;
+    return this.#sums.chunk64(sum)[(this.#sums.at(sum) >> 1) + S.bytes] as number;
   }
 
   ephemeralRows(session: SessionId): ReadonlySet<number> {

@@ -268,6 +268,11 @@ function compare(tree: Tree, dumb: Dumb, digestEnabled: boolean): void {
       one.startsWith(path === "/" ? "/" : `${path}/`) && one !== "/"
     );
     assert.equal(tree.descendants(row), below.length);
+    assert.equal(
+      tree.bytesBelow(row),
+      below.reduce((sum, one) => sum + (dumb.nodes.get(one)?.data?.length ?? 0), 0),
+      path,
+    );
     const { ownerHi: hi, ownerLo: lo } = node;
     if (hi === (0x8000_0000 | 0)) kinds.containers.add(row);
     else if (hi >>> 24 === 0xff) kinds.ttls.add(row);
