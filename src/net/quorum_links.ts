@@ -8,7 +8,7 @@
  * most one dial is going on; nothing is told while the owner is calling us.
  */
 import { must } from "../core/base/assert.ts";
-import { quorumLinksMax, quorumUnsentBytesMax } from "../core/base/limits.ts";
+import { quorumLinksMax } from "../core/base/limits.ts";
 import type { Link } from "../core/zab/link.ts";
 import type { ClockPort, TcpListener, TcpPort, TcpSocket } from "../runtime/ports.ts";
 import { type Address, hostPort } from "./address.ts";
@@ -44,6 +44,8 @@ export interface DialTarget {
 }
 
 export interface QuorumLinksOptions {
+  /** A line that leaves more than this unread is cut. */
+  readonly unsentBytesMax: number;
   readonly tcp: TcpPort;
   readonly clock: ClockPort;
   readonly owner: QuorumOwner;
@@ -325,7 +327,7 @@ export class QuorumLinks implements QuorumLineEvents {
   flush(link: Link): void {
     const line = this.#lines.get(link.number);
     if (line === undefined) return link.out.clear();
-    if (line.flush() <= quorumUnsentBytesMax) return;
+    if (line.flush() <= this.#options.unsentBytesMax) return;
     this.#noteFault(line, `it left ${link.unsentBytes} bytes unread`);
     line.destroy();
   }

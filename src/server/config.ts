@@ -144,6 +144,7 @@ export function defaultSettings(overrides: SettingOverrides = {}): ServerSetting
     connectionsMax: 0,
     outstandingRequestsMax: limits.outstandingRequestsDefault,
     frameBytesMax: limits.frameBytesMax,
+    frameExtraBytes: limits.frameBytesMax,
     sessionlessMsMax: limits.sessionlessMsMax,
     serverId: 1,
     serverIdShown: 0,

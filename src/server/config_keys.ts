@@ -355,6 +355,15 @@ export const keys = {
     bare: true,
     shows: (s) => s.frameBytesMax,
   },
+  "jute.maxbuffer.extrasize": {
+    use: "acts",
+    kind: "frameExtraBytes",
+    toml: "limits.frame_extra_bytes",
+    grammar: "property",
+    standard: "jute.maxbuffer",
+    doc: "By how much a transaction may be longer than the longest request; as much again, unless it is set.",
+    shows: (s) => s.frameExtraBytes,
+  },
 
   extendedTypesEnabled: {
     use: "acts",

@@ -9,6 +9,7 @@
  * that Apache ZooKeeper prints, where it prints one (operations 1.4, 1.9).
  */
 import * as v from "valibot";
+import { frameBytesMaxMax, frameExtraBytesMin } from "../core/base/limits.ts";
 
 export type Shape = "integer" | "decimal" | "boolean" | "text" | "list" | "interval";
 
@@ -90,8 +91,14 @@ export const kinds = {
   },
   frameBytes: {
     shape: "integer",
-    allowed: "bytes from 1024 to 536870912",
-    schema: range(1024, 512 << 20),
+    allowed: `bytes from 1024 to ${frameBytesMaxMax}`,
+    schema: range(1024, frameBytesMaxMax),
+  },
+  /** As in the original, which takes what is below for the least. */
+  frameExtraBytes: {
+    shape: "integer",
+    allowed: `bytes from ${frameExtraBytesMin} to ${frameBytesMaxMax}`,
+    schema: v.pipe(range(0, frameBytesMaxMax), v.transform((n) => Math.max(n, frameExtraBytesMin))),
   },
   serverId: {
     shape: "integer",

@@ -114,7 +114,6 @@ const java: readonly Row[] = [
   ["maxWriteQueuePollTime", "", "Java's group commit; here the log batches by itself."],
   ["maxBatchSize", "1000", "Java's group commit; here the log batches by itself."],
   ["snapshot.compression.method", "", "Compression of Java's snapshot files."],
-  ["jute.maxbuffer.extrasize", "", "Slack for records inside Java's files."],
   ["maxResponseCacheSize", "400", "A cache of Java's replies."],
   ["maxGetChildrenResponseCacheSize", "400", "A cache of Java's replies."],
   ["learner.asyncSending", "false", "A thread of Java's learners."],
@@ -176,7 +175,6 @@ const java: readonly Row[] = [
 const bareNames: ReadonlySet<string> = new Set([
   "leader.nodelay",
   "follower.nodelay",
-  "jute.maxbuffer.extrasize",
   "java.security.",
 ]);
 /** The integers among them that Apache reads strictly, so a wrong one stops the start there and here. */

@@ -66,6 +66,7 @@ export function buildSettings(
   portsAgree(resolved, { clientPort, secureClientPort, reason: membership.reason }, whole, report);
 
   const tickMs = numberOf("tickTime", resolved.get("tickTime"));
+  const frameBytesMax = numberOf("jute.maxbuffer", resolved.get("jute.maxbuffer"));
   const minGiven = resolved.get("minSessionTimeout") ?? -1;
   const maxGiven = resolved.get("maxSessionTimeout") ?? -1;
   const sessionTimeoutMsMin = minGiven === -1 ? ticksMs(tickMs, limits.sessionTimeoutTicksMin) : minGiven;
@@ -134,7 +135,8 @@ export function buildSettings(
     connectionsPerAddressMax: numberOf("maxClientCnxns", resolved.get("maxClientCnxns")),
     connectionsMax: numberOf("maxCnxns", resolved.get("maxCnxns")),
     outstandingRequestsMax: numberOf("globalOutstandingLimit", resolved.get("globalOutstandingLimit")),
-    frameBytesMax: numberOf("jute.maxbuffer", resolved.get("jute.maxbuffer")),
+    frameBytesMax,
+    frameExtraBytes: resolved.get("jute.maxbuffer.extrasize") ?? frameBytesMax,
     sessionlessMsMax: numberOf("nio.sessionlessCnxnTimeout", resolved.get("nio.sessionlessCnxnTimeout")),
     serverId: serverId ?? 1,
     serverIdShown: serverId ?? 0,

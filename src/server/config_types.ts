@@ -77,6 +77,7 @@ export interface ServerSettings {
   readonly connectionsMax: number;
   readonly outstandingRequestsMax: number;
   readonly frameBytesMax: number;
+  readonly frameExtraBytes: number;
   readonly sessionlessMsMax: number;
   /** What enters session ids (its low 8 bits). */
   readonly serverId: number;

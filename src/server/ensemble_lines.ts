@@ -71,6 +71,7 @@ export class EnsembleLines {
       initialMsMax: tickMs * ensemble.syncLimit,
     });
     this.#quorum = new QuorumLinks({
+      unsentBytesMax: peer.options.lengths.quorumUnsentBytesMax,
       tcp,
       clock,
       owner: {

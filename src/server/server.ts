@@ -7,7 +7,7 @@
  */
 import { Peer } from "../core/peer/peer.ts";
 import { makeShellCounters, makeStatusSource } from "../core/peer/status_source.ts";
-import { historyBytesDefault } from "../core/base/limits.ts";
+import { historyBytesDefault, lengthsOf } from "../core/base/limits.ts";
 import { zxidHex } from "../core/base/zxid.ts";
 import type { EnsembleOptions } from "../core/zab/ensemble.ts";
 import { acceptLine, LineCounts } from "../net/client_listener.ts";
@@ -65,6 +65,7 @@ export function makeServer(parts: ServerParts): MadeServer {
     sessionTimeoutMsMin: settings.sessionTimeoutMsMin,
     sessionTimeoutMsMax: settings.sessionTimeoutMsMax,
     digestEnabled: settings.digestEnabled,
+    lengths: lengthsOf(settings.frameBytesMax, settings.frameExtraBytes),
     judge: {
       extendedTypes: settings.extendedTypes,
       skipAcl: settings.skipAcl,

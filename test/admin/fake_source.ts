@@ -114,6 +114,7 @@ export const settingsFake: ServerSettings = {
   connectionsMax: 0,
   outstandingRequestsMax: 1000,
   frameBytesMax: 0xfffff,
+  frameExtraBytes: 0xfffff,
   sessionlessMsMax: 10000,
   serverId: 0,
   serverIdShown: 0,

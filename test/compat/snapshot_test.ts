@@ -225,7 +225,10 @@ class Learner {
       case Packet.Snap:
         this.zxidSnapshot = zxid;
         this.#side.tree.clear();
-        this.snapshot = this.#snapshot = new SnapshotReader(this.#side.tree, this.#side.sessions, { zxid });
+        this.snapshot = this.#snapshot = new SnapshotReader(this.#side.tree, this.#side.sessions, {
+          zxid,
+          fieldBytesMax: 1 << 21,
+        });
         this.pause();
         return;
       case Packet.Proposal:

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytesOf, textOf } from "../../src/core/base/bytes.ts";
+import { quorumUnsentBytesMax } from "../../src/core/base/limits.ts";
 import { Link } from "../../src/core/zab/link.ts";
 import {
   type DialTarget,
@@ -41,6 +42,7 @@ class Shell implements QuorumOwner {
   constructor(members: readonly QuorumMember[] = [], options: Partial<QuorumLinksOptions> = {}) {
     const random = new Random(7);
     this.links = new QuorumLinks({
+      unsentBytesMax: quorumUnsentBytesMax,
       tcp: this.tcp,
       clock,
       owner: this,

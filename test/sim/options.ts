@@ -1,6 +1,7 @@
 /**
  * Options: a plan as the options of one peer.
  */
+import { lengthsOf } from "../../src/core/base/limits.ts";
 import type { PeerOptions } from "../../src/core/peer/options.ts";
 import type { World } from "./world.ts";
 
@@ -23,6 +24,7 @@ export function optionsOf(
     sessionTimeoutMsMin: plan.tickMs * 2,
     sessionTimeoutMsMax: plan.tickMs * 20,
     digestEnabled: plan.digestEnabled,
+    lengths: lengthsOf(),
     judge: {
       extendedTypes: true,
       skipAcl: false,

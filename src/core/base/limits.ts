@@ -8,6 +8,12 @@ import { assert } from "./assert.ts";
 
 /** Longest client frame (`jute.maxbuffer`): itself accepted, one byte more refused. client-protocol 1.1. */
 export const frameBytesMax = 0xfffff;
+/** Above this a batch of txns would come near SQLite's longest row, 1,000,000,000 bytes. */
+export const frameBytesMaxMax = 256 << 20;
+/** The original takes no smaller `jute.maxbuffer.extrasize`: a txn's header and digest must fit. */
+export const frameExtraBytesMin = 1024;
+/** What a learner takes of its leader in any case: longer txns were proposed by earlier releases, or under another setting. */
+const leaderPacketBytesMin = 32 << 20;
 /** Shortest frame after the handshake: a request header. */
 export const requestHeaderBytes = 8;
 export const replyHeaderBytes = 16;
@@ -21,8 +27,11 @@ export const ttlMsMax = 0xff_ffff_ffff;
  * two million elections, one a minute for four years.
  */
 export const epochMax = 0x1f_ffff;
-/** An epoch so far ahead of a leader's own was not reached by elections of the same ensemble. */
-export const epochAheadMax = 1 << 16;
+/**
+ * An epoch so far ahead of a leader's own was not reached by elections of the same ensemble: one of
+ * them may use up this many of all that there are.
+ */
+export const epochAheadMax = 1 << 12;
 export const counterMax = 0xffff_ffff;
 
 export const tickMsDefault = 3000;
@@ -53,11 +62,9 @@ export const unsentBytesMax = 64 << 20;
 
 /** Longest reply that a request can ask for piece by piece; above it the request is refused. */
 export const replyBytesMax = 16 << 20;
-/** Identities that one connection may prove, and the bytes of their text. */
+/** Identities that one connection may prove, and the bytes of their text: a follower sends them with each write. */
 export const identitiesMax = 256;
-export const identityBytesMax = 1 << 20;
-/** Bytes of paths that a closeSession txn lists; ephemerals beyond it go with their session, unlisted. */
-export const closeSessionBytesMax = 16 << 20;
+export const identityBytesMax = 64 << 10;
 
 /** Bytes of proposals that may wait for one append; beyond it no new request is read. */
 export const appendBytesPause = 16 << 20;
@@ -91,3 +98,33 @@ assert(
   "clients that wait for a leader cost little",
 );
 assert((epochMax + 1) * 0x1_0000_0000 <= Number.MAX_SAFE_INTEGER + 1, "every zxid is an exact number");
+
+/** Lengths that follow from the settings. */
+export interface Lengths {
+  /** Longest client frame. */
+  readonly frameBytesMax: number;
+  /** Longest txn, and longest packet between members. */
+  readonly packetBytesMax: number;
+  /** Longest packet, and field of a snapshot, that a learner takes of its leader. */
+  readonly leaderPacketBytesMax: number;
+  /** Bytes that one learner, or one that is not counted, may leave unread. */
+  readonly quorumUnsentBytesMax: number;
+  readonly observerUnsentBytesMax: number;
+}
+
+/** From `jute.maxbuffer` and its `extrasize`, as in the original. */
+export function lengthsOf(frameMax: number = frameBytesMax, extra: number = frameMax): Lengths {
+  const packetBytesMax = frameMax + Math.max(extra, frameExtraBytesMin);
+  const leaderPacketBytesMax = Math.max(packetBytesMax, leaderPacketBytesMin);
+  const lengths: Lengths = {
+    frameBytesMax: frameMax,
+    packetBytesMax,
+    leaderPacketBytesMax,
+    quorumUnsentBytesMax: Math.max(quorumUnsentBytesMax, 4 * packetBytesMax),
+    observerUnsentBytesMax: Math.max(observerUnsentBytesMax, 4 * packetBytesMax),
+  };
+  assert(frameMax <= frameBytesMaxMax, "txns fit in a row of the log");
+  assert(packetBytesMax <= leaderPacketBytesMax, "what a leader proposes is taken");
+  assert(leaderPacketBytesMax < lengths.quorumUnsentBytesMax, "one packet makes no learner slow");
+  return lengths;
+}

@@ -3,7 +3,6 @@
  * server-semantics 3.7, 3.8, 3.9.
  */
 import { bytesEqualAt } from "../base/bytes.ts";
-import { normalizeAcls } from "../session/auth.ts";
 import { aclOpenBytes, encodeAcls } from "../tree/acl.ts";
 import type { Pending } from "../tree/overlay.ts";
 import { pathIsValid } from "../tree/path.ts";
@@ -49,6 +48,7 @@ export function prepareSetData(judge: Judge): number {
   txn.i32(dataLength);
   if (dataLength > 0) txn.rawRange(r.bytes, dataStart, dataEnd);
   txn.i32(next);
+  if (!judge.fits()) return ErrorCode.MarshallingError;
   const edit = overlay.edit(node.row, judge.zxid);
   edit.version = next;
   edit.mzxid = judge.zxid;
@@ -72,7 +72,7 @@ export function prepareSetAcl(judge: Judge): number {
   if (pathLength < 0) return ErrorCode.BadArguments;
   const pathStart = pathEnd - pathLength;
   if (!pathIsValid(r.bytes, pathStart, pathEnd)) return ErrorCode.BadArguments;
-  const normal = open ? null : normalizeAcls(acls, judge.identities, judge.options.auth);
+  const normal = open ? null : judge.normalAcls(acls);
   if (!open && normal === null) return ErrorCode.InvalidAcl;
   const node = lookUp(judge, r.bytes, pathStart, pathEnd);
   if (node === null) return ErrorCode.NoNode;
@@ -84,8 +84,10 @@ export function prepareSetAcl(judge: Judge): number {
   txn.rawRange(r.bytes, pathStart, pathEnd);
   const aclsAt = txn.length;
   txn.raw(normal === null ? aclOpenBytes : encodeAcls(normal));
-  const acl = tree.acls.use(txn.bytes, aclsAt, txn.length);
+  const aclsEnd = txn.length;
   txn.i32(next);
+  if (!judge.fits()) return ErrorCode.MarshallingError;
+  const acl = tree.acls.use(txn.bytes, aclsAt, aclsEnd);
   const edit = overlay.edit(node.row, judge.zxid);
   // What is pipelined behind is judged by the new list; the original still used the old one.
   overlay.setAcl(edit, acl);
@@ -109,5 +111,5 @@ export function prepareCheck(judge: Judge): number {
   judge.txn.i32(pathLength);
   judge.txn.rawRange(r.bytes, pathStart, pathEnd);
   judge.txn.i32(versionNext(node.version));
-  return ErrorCode.Ok;
+  return judge.fits() ? ErrorCode.Ok : ErrorCode.MarshallingError;
 }

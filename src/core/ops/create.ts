@@ -8,7 +8,6 @@
 import { bytesEqualAt } from "../base/bytes.ts";
 import { crcStart, crcUpdate } from "../base/crc32.ts";
 import { ttlMsMax } from "../base/limits.ts";
-import { normalizeAcls } from "../session/auth.ts";
 import { aclOpenBytes, encodeAcls } from "../tree/acl.ts";
 import { pathHasNul, pathIsValid, slashLast } from "../tree/path.ts";
 import { OwnerKind, ownerKind } from "../tree/stat.ts";
@@ -41,7 +40,7 @@ export function prepareCreate(judge: Judge, opAsked: number): number {
   if (refusal !== ErrorCode.Ok) return refusal;
   const lastSlash = slashLast(r.bytes, pathStart, pathEnd);
   if (lastSlash < 0 || pathHasNul(r.bytes, pathStart, pathEnd)) return ErrorCode.BadArguments;
-  const normal = open ? null : normalizeAcls(acls, judge.identities, judge.options.auth);
+  const normal = open ? null : judge.normalAcls(acls);
   if (!open && normal === null) return ErrorCode.InvalidAcl;
 
   const { tree, overlay, txn } = judge;
@@ -91,6 +90,7 @@ export function prepareCreate(judge: Judge, opAsked: number): number {
     txn.bool(ephemeral);
     txn.i32(cversion);
   }
+  if (!judge.fits()) return ErrorCode.MarshallingError;
 
   const zxid = judge.zxid;
   const parentEdit = overlay.edit(parentRow, zxid);

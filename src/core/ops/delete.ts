@@ -37,6 +37,7 @@ export function prepareDelete(judge: Judge): number {
   if (node.children > 0) return ErrorCode.NotEmpty;
   judge.txn.i32(length);
   judge.txn.rawRange(bytes, start, end);
+  if (!judge.fits()) return ErrorCode.MarshallingError;
   judge.quotas.propose(bytes, start, end, -1, -Math.max(0, node.dataLength));
   proposeRemoval(judge, row, parentRow);
   return ErrorCode.Ok;

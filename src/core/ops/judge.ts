@@ -5,10 +5,12 @@
  * txn's record to `txn` and the change to the overlay, or returns an error code and leaves both as
  * they were (what was written to `txn` is cut off by the caller). Nothing here waits or does I/O.
  */
-import type { Id } from "../wire/records.ts";
+import type { Lengths } from "../base/limits.ts";
+import type { Acl, AclLoose, Id } from "../wire/records.ts";
 import { Reader } from "../wire/reader.ts";
+import { txnDigestBytes } from "../wire/txns.ts";
 import { Writer } from "../wire/writer.ts";
-import type { AuthOptions } from "../session/auth.ts";
+import { type AuthOptions, normalizeAcls } from "../session/auth.ts";
 import type { Session } from "../session/table.ts";
 import { aclAllows, aclIdOpen } from "../tree/acl.ts";
 import { type Overlay, Pending } from "../tree/overlay.ts";
@@ -36,9 +38,12 @@ export class Judge {
   readonly overlay: Overlay;
   readonly quotas: Quotas;
   readonly options: JudgeOptions;
+  readonly lengths: Lengths;
   readonly reader = new Reader();
   /** The txn being written. */
   txn: Writer = new Writer();
+  /** Where it must be over, its digest included: learners take no longer ones. */
+  txnEnd = 0;
   zxid = 0;
   /** The type that the txn will have: the op, unless its flags say better. */
   type = 0;
@@ -51,11 +56,22 @@ export class Judge {
   readonly parentLook = new Pending();
   readonly nodeLook = new Pending();
 
-  constructor(tree: Tree, overlay: Overlay, quotas: Quotas, options: JudgeOptions) {
+  constructor(tree: Tree, overlay: Overlay, quotas: Quotas, options: JudgeOptions, lengths: Lengths) {
     this.tree = tree;
     this.overlay = overlay;
     this.quotas = quotas;
     this.options = options;
+    this.lengths = lengths;
+  }
+
+  /** Is what was written, and so many bytes more, no longer than a txn may be? Asked before the overlay is changed. */
+  fits(bytes = 0): boolean {
+    return this.txn.length + bytes + txnDigestBytes <= this.txnEnd;
+  }
+
+  /** The list as it will be stored, or null where it is not acceptable. */
+  normalAcls(acls: readonly AclLoose[] | null): Acl[] | null {
+    return normalizeAcls(acls, this.identities, this.options.auth, this.lengths.frameBytesMax);
   }
 
   allows(acl: number, perms: number): boolean {

@@ -2,7 +2,6 @@
  * createSession and closeSession as txns. server-semantics 3.12, 3.13.
  */
 import { bytesOf } from "../base/bytes.ts";
-import { closeSessionBytesMax } from "../base/limits.ts";
 import { OwnerKind, ownerKind } from "../tree/stat.ts";
 import { I } from "../tree/tree.ts";
 import { ErrorCode } from "../wire/errors.ts";
@@ -16,8 +15,9 @@ export function prepareCreateSession(judge: Judge, timeoutMs: number): number {
 }
 
 /**
- * Lists every ephemeral of the session, those that are only proposed too, and removes them. A list
- * that grew too long ends early: who applies the txn removes what is not listed as well.
+ * Lists the ephemerals of the session, those that are only proposed too, and removes them. Those for
+ * which the txn has no room are not listed: whoever applies it, the original too, removes all that the
+ * session owns.
  */
 export function prepareCloseSession(judge: Judge, session: Session): number {
   const { tree, overlay, txn } = judge;
@@ -40,7 +40,7 @@ export function prepareCloseSession(judge: Judge, session: Session): number {
   let count = 0;
   for (const row of rows) {
     const path = bytesOf(tree.pathOf(row));
-    if (listed && txn.length - countAt < closeSessionBytesMax) {
+    if (listed && judge.fits(4 + path.length)) {
       txn.buffer(path);
       count++;
     }

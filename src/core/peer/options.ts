@@ -1,6 +1,7 @@
 /**
  * Options: what a peer is told at birth and never again.
  */
+import type { Lengths } from "../base/limits.ts";
 import type { EnsembleOptions } from "../zab/ensemble.ts";
 import type { JudgeOptions } from "../ops/judge.ts";
 import type { ReaperOptions } from "./reaper.ts";
@@ -13,6 +14,7 @@ export interface PeerOptions {
   readonly sessionTimeoutMsMax: number;
   readonly digestEnabled: boolean;
   readonly judge: JudgeOptions;
+  readonly lengths: Lengths;
   readonly reaper: ReaperOptions;
   /** Schemes of which a connection needs one before its first request; empty: none. */
   readonly enforceAuthSchemes: readonly string[];

@@ -17,7 +17,7 @@
  * change.
  */
 import { assert, must, unreachable } from "../base/assert.ts";
-import { electionMsMax, frameBytesMax, historyBytesDefault } from "../base/limits.ts";
+import { electionMsMax, historyBytesDefault } from "../base/limits.ts";
 import { epochOf, sessionHex, type SessionId, type Zxid, zxidHex } from "../base/zxid.ts";
 import { Election } from "../election/election.ts";
 import type { Applier } from "../ops/applier.ts";
@@ -84,8 +84,6 @@ export interface DialWanted {
 }
 
 export type PeerPart = "standalone" | "settling" | "looking" | "leading" | "learning";
-
-const packetBytesMax = 2 * frameBytesMax + 2;
 
 export class Peer implements Place {
   readonly tree: Tree;
@@ -754,7 +752,7 @@ export class Peer implements Place {
       sessions,
       ensemble: member,
       tickMs,
-      packetBytesMax,
+      lengths: this.options.lengths,
       storeEpochs: (accepted: number, current: number, then: () => void): void =>
         this.#storeEpochs(accepted, current, then),
       readLog: (after: Zxid, upTo: Zxid, then: (chunk: LogChunk) => void): number => {

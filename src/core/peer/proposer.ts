@@ -40,7 +40,7 @@ export class Proposer {
     this.#judge = new Judge(memory.tree, memory.overlay, memory.quotas, {
       ...options.judge,
       multiCreatesPlain: place.member !== null,
-    });
+    }, options.lengths);
   }
 
   /**
@@ -71,6 +71,7 @@ export class Proposer {
     const txn = ledger.writer;
     const at = txn.room(4 + txnHeaderBytes);
     judge.txn = txn;
+    judge.txnEnd = at + 4 + judge.lengths.packetBytesMax;
     judge.zxid = zxid;
     judge.type = op;
     judge.zxidApplied = applier.zxid;

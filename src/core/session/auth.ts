@@ -6,7 +6,6 @@
  */
 import { sha1 } from "@noble/hashes/legacy.js";
 import { bytesOf, textOf } from "../base/bytes.ts";
-import { frameBytesMax } from "../base/limits.ts";
 import { networkOf } from "../base/ip.ts";
 import type { Acl, AclLoose, Id } from "../wire/records.ts";
 
@@ -58,6 +57,7 @@ export function normalizeAcls(
   list: readonly AclLoose[] | null,
   identities: readonly Id[],
   options: AuthOptions,
+  bytesMax: number,
 ): Acl[] | null {
   if (list === null || list.length === 0) return null;
   const seen = new Set<string>();
@@ -77,7 +77,7 @@ export function normalizeAcls(
       // Many such entries times many identities would be a list that no frame could carry.
       for (const identity of proven) {
         bytes += 12 + identity.scheme.length + identity.id.length;
-        if (bytes > frameBytesMax) return null;
+        if (bytes > bytesMax) return null;
         result.push({ perms, id: identity });
       }
     } else if (scheme === "digest") {

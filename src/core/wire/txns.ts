@@ -6,6 +6,8 @@
  * graph: `walkTxn` reads it once and tells a `TxnVisitor` what it does, in order, with ranges of the
  * same bytes. The tree, the tree table on disk and the session table are such visitors.
  */
+import { assert } from "../base/assert.ts";
+import { frameExtraBytesMin } from "../base/limits.ts";
 import { OpCode } from "./opcodes.ts";
 import { Reader } from "./reader.ts";
 import type { Writer } from "./writer.ts";
@@ -13,6 +15,10 @@ import type { Writer } from "./writer.ts";
 export const txnHeaderBytes = 32;
 export const txnDigestBytes = 12;
 export const digestVersion = 2;
+assert(
+  txnHeaderBytes + txnDigestBytes <= frameExtraBytesMin,
+  "a setData as long as a frame fits in a packet",
+);
 
 /** What kind of owner a created znode has, before it is folded into ephemeralOwner. */
 export interface TxnHeader {

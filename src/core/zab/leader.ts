@@ -16,10 +16,9 @@ import { assert } from "../base/assert.ts";
 import {
   epochAheadMax,
   epochMax,
-  observerUnsentBytesMax,
+  type Lengths,
   quorumHandshakeBytesMax,
   quorumLinksMax,
-  quorumUnsentBytesMax,
 } from "../base/limits.ts";
 import { epochOf, type Zxid, zxidHex, zxidOf } from "../base/zxid.ts";
 import type { EnsembleOptions } from "./ensemble.ts";
@@ -51,7 +50,7 @@ export interface LeaderHost {
   readonly sessions: SessionTable;
   readonly ensemble: EnsembleOptions;
   readonly tickMs: number;
-  readonly packetBytesMax: number;
+  readonly lengths: Lengths;
   storeEpochs(accepted: number, current: number, then: () => void): void;
   readLog(after: Zxid, upTo: Zxid, then: (chunk: LogChunk) => void): number;
   /** A quorum has all of our history: it is committed, and clients may come. */
@@ -220,7 +219,7 @@ export class Leader {
     this.learners.delete(learner.link.number);
     this.#syncs.release(learner);
     learner.live = false;
-    learner.partial = null;
+    learner.input.drop();
     // Another link of the same member may be there already.
     if (learner.voting && ![...this.learners.values()].some((one) => one.voting && one.sid === learner.sid)) {
       this.#acked.delete(learner.sid);
@@ -233,8 +232,9 @@ export class Leader {
     const learner = this.learners.get(number);
     if (learner === undefined) return;
     const ackedBefore = learner.acked;
+    const { lengths } = this.#host;
     // Who is not active yet has nothing long to say, and shall not make us keep it.
-    const packetBytesMax = learner.phase === "active" ? this.#host.packetBytesMax : quorumHandshakeBytesMax;
+    const packetBytesMax = learner.phase === "active" ? lengths.packetBytesMax : quorumHandshakeBytesMax;
     const fault = learner.receive(bytes, start, end, monoMs, packetBytesMax, this.#heard);
     if (fault !== null) return this.#drop(learner, "packet_damaged", fault);
     if (!this.#ended && learner.acked !== ackedBefore) this.#advance();
@@ -641,6 +641,7 @@ export class Leader {
   }
 
   #endSilent(monoMs: number): void {
+    const { observerUnsentBytesMax, quorumUnsentBytesMax } = this.#host.lengths;
     for (const learner of [...this.learners.values()]) {
       const limitMs = learner.phase === "active" ? this.#syncMs : this.#initMs;
       // What it says waits in our own kernel while our disk is behind: that is not its silence.

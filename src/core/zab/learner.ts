@@ -16,6 +16,7 @@
  * NEWLEADER before all others (quorum-protocol 3.3).
  */
 import { assert } from "../base/assert.ts";
+import type { Lengths } from "../base/limits.ts";
 import { counterOf, epochOf, type Zxid, zxidHex, zxidOf } from "../base/zxid.ts";
 import type { Id } from "../wire/records.ts";
 import {
@@ -35,6 +36,7 @@ import type { SessionTable } from "../session/table.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { DiskCommand } from "./disk.ts";
 import type { EnsembleOptions } from "./ensemble.ts";
+import { JoinedBytes } from "./joined_bytes.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Link, LinkOutbox } from "./link.ts";
 import type { SyncKind } from "./learner_link.ts";
@@ -47,7 +49,7 @@ export interface LearnerHost {
   readonly sessions: SessionTable;
   readonly ensemble: EnsembleOptions;
   readonly tickMs: number;
-  readonly packetBytesMax: number;
+  readonly lengths: Lengths;
   store(command: DiskCommand, then: () => void): void;
   storeEpochs(accepted: number, current: number, then: () => void): void;
   /** A snapshot is about to take the place of everything in memory. */
@@ -100,7 +102,7 @@ export class Learner {
   readonly #packet = new Packet();
   #epochAccepted: number;
   readonly #epochCurrent: number;
-  #partial: Uint8Array | null = null;
+  readonly #input = new JoinedBytes();
   #snapshot: SnapshotReader | null = null;
   #snapshotZxid = 0 as Zxid;
   #rowsWaiting = 0;
@@ -195,7 +197,7 @@ export class Learner {
       link.closed = true;
       this.#host.outbox.linksClosing.push(link);
     }
-    this.#partial = null;
+    this.#input.drop();
     return this.#snapshot !== null || this.#replacementWaits;
   }
 
@@ -219,40 +221,32 @@ export class Learner {
     this.#nowMs = monoMs;
     if (this.#ended || this.link?.number !== number) return;
     this.#heardMs = monoMs;
-    let b = bytes;
-    let at = start;
-    let to = end;
-    if (this.#partial !== null) {
-      const partial = this.#partial;
-      b = new Uint8Array(partial.length + end - start);
-      b.set(partial);
-      b.set(bytes.subarray(start, end), partial.length);
-      at = 0;
-      to = b.length;
-      this.#partial = null;
-    }
-    while (at < to) {
+    const { leaderPacketBytesMax } = this.#host.lengths;
+    const input = this.#input;
+    input.join(bytes, start, end);
+    while (input.at < input.end) {
       if (this.#snapshot !== null) {
-        at = this.#readSnapshot(b, at, to);
+        input.at = this.#readSnapshot(input.bytes, input.at, input.end);
         if (this.#ended) return;
         continue;
       }
-      const next = packetEnd(b, at, to, this.#host.packetBytesMax);
+      const next = packetEnd(input.bytes, input.at, input.end, leaderPacketBytesMax);
       if (next === 0) break;
       if (next < 0) {
         return this.#fail(
           "packet_damaged",
-          `a packet is longer than ${this.#host.packetBytesMax} bytes, or none at all`,
+          `a packet is longer than ${leaderPacketBytesMax} bytes, or none at all: all servers of an ensemble ` +
+            "must have the same jute.maxbuffer",
         );
       }
-      this.#packet.at(b, at, next);
+      this.#packet.at(input.bytes, input.at, next);
       this.packetsReceived++;
       this.#hear(this.#packet);
       if (this.#ended) return;
-      at = next;
+      input.at = next;
     }
     this.#commitAll();
-    if (at < to) this.#partial = b.slice(at, to);
+    input.keep();
   }
 
   #hear(packet: Packet): void {
@@ -467,7 +461,10 @@ export class Learner {
     this.#ownLast = this.#host.ledger.durable;
     this.#host.clearing();
     this.#host.store({ kind: "replaceBegin" }, () => {});
-    this.#snapshot = new SnapshotReader(this.#host.tree, this.#host.sessions, { zxid });
+    this.#snapshot = new SnapshotReader(this.#host.tree, this.#host.sessions, {
+      zxid,
+      fieldBytesMax: this.#host.lengths.leaderPacketBytesMax,
+    });
   }
 
   #readSnapshot(bytes: Uint8Array, start: number, end: number): number {

@@ -11,6 +11,7 @@
  */
 import { LatencyHistogram } from "../base/histogram.ts";
 import { Packet, packetEnd } from "../wire/packets.ts";
+import { JoinedBytes } from "./joined_bytes.ts";
 import type { Link } from "./link.ts";
 import type { SnapshotWriter } from "./snapshot_writer.ts";
 
@@ -36,8 +37,7 @@ export class LearnerLink {
   sent = 0;
   newLeaderAcked = false;
   heardMs: number;
-  /** The start of a packet whose end did not come yet. */
-  partial: Uint8Array | null = null;
+  readonly input = new JoinedBytes();
 
   syncKind: SyncKind | null = null;
   syncStartedMs = 0;
@@ -87,28 +87,18 @@ export class LearnerLink {
     hear: (learner: LearnerLink, packet: Packet) => boolean,
   ): string | null {
     this.heardMs = monoMs;
-    let b = bytes;
-    let at = start;
-    let to = end;
-    const { partial } = this;
-    if (partial !== null) {
-      b = new Uint8Array(partial.length + end - start);
-      b.set(partial);
-      b.set(bytes.subarray(start, end), partial.length);
-      at = 0;
-      to = b.length;
-      this.partial = null;
-    }
-    while (at < to) {
-      const next = packetEnd(b, at, to, packetBytesMax);
+    const { input } = this;
+    input.join(bytes, start, end);
+    while (input.at < input.end) {
+      const next = packetEnd(input.bytes, input.at, input.end, packetBytesMax);
       if (next === 0) break;
       if (next < 0) return `a packet is longer than ${packetBytesMax} bytes, or none at all`;
-      this.#packet.at(b, at, next);
+      this.#packet.at(input.bytes, input.at, next);
       this.packetsReceived++;
       if (!hear(this, this.#packet) || this.link.closed) return null;
-      at = next;
+      input.at = next;
     }
-    if (at < to) this.partial = b.slice(at, to);
+    input.keep();
     return null;
   }
 

@@ -12,7 +12,7 @@
  * Always true: an observer sees only what is committed here, each txn once, in order; and an answer
  * of the leader goes on behind the txns that came before it.
  */
-import { quorumLinksMax, quorumUnsentBytesMax, unsentBytesPause } from "../base/limits.ts";
+import { type Lengths, quorumLinksMax, unsentBytesPause } from "../base/limits.ts";
 import { counterOf, epochOf, type Zxid, zxidHex, zxidOf } from "../base/zxid.ts";
 import {
   beginPacket,
@@ -32,7 +32,7 @@ import type { Link } from "./link.ts";
 /** What it needs of the peer around it. */
 export interface MasterHost extends SyncHost {
   readonly tickMs: number;
-  readonly packetBytesMax: number;
+  readonly lengths: Lengths;
   /** Our link to the leader. */
   readonly upstream: Link;
   /** An observer's client wants something. The packet is REQUEST and its data holds at least its head. */
@@ -149,14 +149,14 @@ export class ObserverMaster {
     this.#paused.delete(learner.link);
     this.#sync.release(learner);
     learner.live = false;
-    learner.partial = null;
+    learner.input.drop();
   }
 
   bytes(number: number, bytes: Uint8Array, start: number, end: number, monoMs: number): void {
     this.#nowMs = monoMs;
     const learner = this.learners.get(number);
     if (learner === undefined) return;
-    const { packetBytesMax } = this.#host;
+    const { packetBytesMax } = this.#host.lengths;
     const fault = learner.receive(bytes, start, end, monoMs, packetBytesMax, this.#heard);
     if (fault !== null) this.#drop(learner, "packet_damaged", fault);
   }
@@ -388,7 +388,7 @@ export class ObserverMaster {
       const isDue = !link.paused && !(learner.phase === "sync" && link.unsentBytes === 0);
       if (silentMs > limitMs && isDue) {
         this.#drop(learner, "learner_silent", `nothing was heard for ${Math.round(silentMs)} ms`);
-      } else if (link.unsentBytes > quorumUnsentBytesMax) {
+      } else if (link.unsentBytes > this.#host.lengths.quorumUnsentBytesMax) {
         this.#drop(learner, "learner_slow", `${link.unsentBytes} bytes wait to be read by it`);
       }
     }

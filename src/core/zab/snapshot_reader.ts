@@ -12,7 +12,6 @@
  * that it should make nor one to delete that still has children.
  */
 import { bytesEqual, bytesOf, textOf } from "../base/bytes.ts";
-import { frameBytesMax } from "../base/limits.ts";
 import { sessionIdOf } from "../base/zxid.ts";
 import type { SessionTable } from "../session/table.ts";
 import { Reader } from "../wire/reader.ts";
@@ -29,12 +28,8 @@ const slash = 0x2f;
 const rootPath = bytesOf("/");
 const noAcls = new Uint8Array(0);
 
-/** `jute.maxbuffer` and its `extrasize`: what the original lets one field of a peer's bytes hold. */
-export const snapshotFieldBytesMax: number = 2 * frameBytesMax;
-
-/** More than any ensemble has. A session costs many times its 12 bytes in memory, so a stream of them has to end. */
-const snapshotSessionsMax = 1 << 20;
-const snapshotAclListsMax = 1 << 20;
+/** A Map holds no more entries than this, and sessions and ACL lists are kept in Maps. */
+const entriesMax = (1 << 24) - 1;
 
 type Stage = "sessionCount" | "sessions" | "aclCount" | "acl" | "aclEntry" | "nodes" | "signature" | "over";
 
@@ -72,12 +67,12 @@ export class SnapshotReader {
   constructor(
     tree: Tree,
     sessions: SessionTable,
-    options: { readonly zxid: number; readonly fieldBytesMax?: number },
+    options: { readonly zxid: number; readonly fieldBytesMax: number },
   ) {
     this.#tree = tree;
     this.#table = sessions;
     this.#zxid = options.zxid;
-    this.#fieldBytesMax = options.fieldBytesMax ?? snapshotFieldBytesMax;
+    this.#fieldBytesMax = options.fieldBytesMax;
   }
 
   /**
@@ -210,7 +205,7 @@ export class SnapshotReader {
     switch (this.#stage) {
       case "sessionCount": {
         const count = r.i32();
-        if (count < 0 || count > snapshotSessionsMax) this.#damaged(`it claims ${count} sessions`);
+        if (count < 0 || count > entriesMax) this.#damaged(`it claims ${count} sessions`);
         this.#left = count;
         this.#stage = count === 0 ? "aclCount" : "sessions";
         break;
@@ -221,7 +216,7 @@ export class SnapshotReader {
         break;
       case "aclCount":
         this.#listsLeft = r.i32();
-        if (this.#listsLeft < 0 || this.#listsLeft > snapshotAclListsMax) {
+        if (this.#listsLeft < 0 || this.#listsLeft > entriesMax) {
           this.#damaged(`it claims ${this.#listsLeft} ACL lists`);
         }
         this.#stage = this.#listsLeft === 0 ? "nodes" : "acl";

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytesOf } from "../../../src/core/base/bytes.ts";
 import {
-  closeSessionBytesMax,
   identitiesMax,
+  identityBytesMax,
+  lengthsOf,
   replyBytesMax,
   unsentBytesMax,
 } from "../../../src/core/base/limits.ts";
@@ -63,7 +64,10 @@ test("a closing session's txn lists a bounded part of its ephemerals, and takes 
   line.send(OpCode.CloseSession);
   driver.settle();
   const last = txnsOf(driver.log.at(-1) ?? new Uint8Array(0)).at(-1);
-  assert.ok(last !== undefined && last.length < closeSessionBytesMax + 2 * long.length);
+  const { packetBytesMax } = lengthsOf();
+  assert.ok(
+    last !== undefined && last.length <= packetBytesMax && last.length > packetBytesMax - 2 * long.length,
+  );
   assert.equal(driver.peer.tree.ephemeralCount, 0);
   assert.equal(driver.peer.applier.digestMismatches, 0);
   const { reader } = other.ask(OpCode.GetAllChildrenNumber, (w) => writePathRequest(w, long));
@@ -100,6 +104,20 @@ test("a connection proves a bounded number of identities", () => {
   assert.equal(line.connection.identities.length, identitiesMax);
   const reader = new Reader(line.frames.at(-1));
   assert.equal(readReplyHeader(reader).err, ErrorCode.AuthFailed);
+});
+
+test("the identities of one connection have a bounded length", () => {
+  const line = new Driver().connect();
+  const user = (count: number) => bytesOf(`${"u".repeat(count)}:p`);
+  assert.equal(
+    line.ask(OpCode.Auth, (w) => writeAuthRequest(w, "digest", user(identityBytesMax - 100))).err,
+    0,
+  );
+  line.send(OpCode.Auth, (w) => writeAuthRequest(w, "digest", user(100)));
+  assert.equal(line.closed, true);
+  const fresh = new Driver().connect();
+  fresh.send(OpCode.Auth, (w) => writeAuthRequest(w, "digest", user(900_000)));
+  assert.equal(fresh.closed, true);
 });
 
 test("auth entries times identities never make a list that no frame could carry", () => {

@@ -6,6 +6,7 @@
  */
 import type { Connection } from "../../../src/core/peer/connection.ts";
 import type { Note } from "../../../src/core/peer/outbox.ts";
+import { lengthsOf } from "../../../src/core/base/limits.ts";
 import { Peer, type PeerOptions } from "../../../src/core/peer/peer.ts";
 import type { Loader } from "../../../src/core/peer/loader.ts";
 import type { JudgeOptions } from "../../../src/core/ops/judge.ts";
@@ -35,6 +36,7 @@ export function peerOptions(options: DriverOptions = {}): PeerOptions {
     bornWallMs,
     bornMonoMs,
     hashSeed: 0,
+    lengths: lengthsOf(),
     ...options,
     judge: {
       extendedTypes: true,

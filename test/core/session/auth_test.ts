@@ -77,7 +77,9 @@ test("ACL lists are normalised by the rules of server-semantics 6.1", () => {
     { scheme: "digest", id: "b:2" },
   ];
   const normal = (list: AclLoose[] | null, identities: readonly Id[] = ids) =>
-    normalizeAcls(list, identities, options)?.map(({ perms, id }) => `${perms} ${id.scheme} ${id.id}`) ??
+    normalizeAcls(list, identities, options, 1 << 20)?.map(({ perms, id }) =>
+      `${perms} ${id.scheme} ${id.id}`
+    ) ??
       null;
   const one = (scheme: string | null, id: string | null, perms = 31) => normal([{ perms, scheme, id }]);
   assert.equal(normal(null), null);

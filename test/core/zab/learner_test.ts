@@ -334,7 +334,7 @@ describe("synchronization", () => {
   test("a snapshot that claims more sessions or ACL lists than there can be is refused at once", () => {
     const claims: readonly (readonly [RegExp, Bytes])[] = [
       [/claims 2147483647 sessions/, bytes((w) => w.i32(2 ** 31 - 1))],
-      [/claims 1048577 sessions/, bytes((w) => w.i32((1 << 20) + 1))],
+      [/claims 16777216 sessions/, bytes((w) => w.i32(1 << 24))],
       [/claims -1 sessions/, bytes((w) => w.i32(-1))],
       [/claims 2147483647 ACL lists/, bytes((w) => w.i64(0x7fff_ffffn))],
     ];

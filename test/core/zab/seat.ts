@@ -4,6 +4,7 @@
  * After each step the outbox is carried out through the `on…` methods. Disk commands are done at once
  * unless `holdsDisk` is set; then `disk()` does one.
  */
+import type { Lengths } from "../../../src/core/base/limits.ts";
 import { MajorityQuorum } from "../../../src/core/base/quorum.ts";
 import type { Connection } from "../../../src/core/peer/connection.ts";
 import type { PeerEvent } from "../../../src/core/peer/events.ts";
@@ -26,6 +27,7 @@ export interface SeatOptions {
   readonly store?: SmallDisk;
   readonly tickMs?: number;
   readonly digestEnabled?: boolean;
+  readonly lengths?: Lengths;
   readonly ensemble?: Partial<EnsembleOptions>;
   readonly wallMs?: number;
   readonly monoMs?: number;
@@ -122,6 +124,7 @@ export class Seat {
         digestEnabled: options.digestEnabled ?? true,
         bornWallMs: this.wallMs,
         bornMonoMs: this.monoMs,
+        ...options.lengths === undefined ? {} : { lengths: options.lengths },
       }),
       ensemble: {
         sid,

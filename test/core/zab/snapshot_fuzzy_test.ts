@@ -91,7 +91,7 @@ class JavaStream implements Stream {
 }
 
 function read(stream: Uint8Array, side: Side, zxid: number, random: Random): SnapshotReader {
-  const reader = new SnapshotReader(side.tree, side.sessions, { zxid });
+  const reader = new SnapshotReader(side.tree, side.sessions, { zxid, fieldBytesMax: 1 << 21 });
   let at = 0;
   while (at < stream.length && reader.state === "more") {
     const end = Math.min(stream.length, at + 1 + random.below(random.percent(20) ? 2000 : 40));
