@@ -69,6 +69,15 @@ export const identityBytesMax = 64 << 10;
 /** Bytes of proposals that may wait for one append; beyond it no new request is read. */
 export const appendBytesPause = 16 << 20;
 
+/**
+ * Bytes of its clients' requests that a leader keeps for one voter while too much waits for its own disk,
+ * and for one that has no vote, of which there may be hundreds; beyond it that link is not read.
+ */
+export const requestsHeldBytesMax = 32 << 20;
+export const strangersRequestsHeldBytesMax = 256 << 10;
+/** Bytes of proposals that may wait for the silent disk of a follower before it leaves its leader. */
+export const followerBytesWaitingMax = 128 << 20;
+
 /** Bytes of reads that may wait behind writes; beyond it no new request is read from who has some. */
 export const waitingBytesPause = 16 << 20;
 

@@ -17,6 +17,7 @@ interface Waiting {
 export class DiskQueue {
   readonly #waiting: Waiting[] = [];
   #underWay: Waiting | null = null;
+  #sinceMs = 0;
   /** Batches form and are not taken: a snapshot that is not stored yet has to go before them, with them. */
   held = false;
   readonly #ledger: Ledger;
@@ -44,11 +45,22 @@ export class DiskQueue {
     }
   }
 
+  /** For how long the command under way has been, in ms. */
+  silentMs(monoMs: number): number {
+    return this.#underWay === null ? 0 : monoMs - this.#sinceMs;
+  }
+
+  /** We did not run for so long ourselves: that was not the disk's silence. */
+  excuse(ms: number): void {
+    this.#sinceMs += ms;
+  }
+
   /** The next command, or null: there is none, or one is under way. */
-  take(): DiskCommand | null {
+  take(monoMs: number): DiskCommand | null {
     if (this.#underWay !== null) return null;
     if (this.#waiting.length === 0) this.#seal();
     this.#underWay = this.#waiting.shift() ?? null;
+    this.#sinceMs = monoMs;
     return this.#underWay?.command ?? null;
   }
 

@@ -17,7 +17,12 @@
  * change.
  */
 import { assert, must, unreachable } from "../base/assert.ts";
-import { electionMsMax, historyBytesDefault } from "../base/limits.ts";
+import {
+  appendBytesPause,
+  electionMsMax,
+  followerBytesWaitingMax,
+  historyBytesDefault,
+} from "../base/limits.ts";
 import { epochOf, sessionHex, type SessionId, type Zxid, zxidHex } from "../base/zxid.ts";
 import { Election } from "../election/election.ts";
 import type { Applier } from "../ops/applier.ts";
@@ -58,8 +63,8 @@ import type { ServingMode } from "./status.ts";
 
 export type { PeerOptions };
 
-/** A gap between ticks shorter than this is no gap. */
-const clockGapMsMin = 3000;
+/** A gap between ticks shorter than this, or than a tick, is no gap. */
+const clockGapMsMin = 1000;
 /** A leader that was chosen, could not be reached and is not connected for elections either is given up after this. */
 const leaderGoneMs = 500;
 
@@ -323,7 +328,9 @@ export class Peer implements Place {
 
   /** The next command for the disk, or null. One at a time: the next after `durable` or `stored`. */
   takeDisk(): DiskCommand | null {
-    return this.#disk.take();
+    const command = this.#disk.take(this.monoMs);
+    if (command?.kind === "append") this.#roads.resume();
+    return command;
   }
 
   /** The turn ends now: what was read in it took this long. */
@@ -497,16 +504,15 @@ export class Peer implements Place {
     const late = this.monoMs - this.#tickLastMonoMs;
     this.#tickLastMonoMs = this.monoMs;
     // A process that was stopped or starved has heard nobody meanwhile: first let the pings in.
-    if (late > Math.max(3 * this.tickMs, clockGapMsMin)) {
+    if (late > Math.max(this.tickMs, clockGapMsMin)) {
       this.outbox.note(
         "warn",
         "clock_gap",
         `Did not run for ${Math.round(late)} ms: sessions get that time back`,
         { gapMs: Math.round(late) },
       );
-      for (const session of this.sessions.all()) {
-        session.deadlineMs += Math.ceil(late / this.tickMs) * this.tickMs;
-      }
+      this.sessions.excuse(late);
+      this.#disk.excuse(late);
     }
     this.election?.tick(this.monoMs);
     this.#decided();
@@ -517,14 +523,39 @@ export class Peer implements Place {
     if (this.learner?.phase === "dial" && this.monoMs - this.#leaderGoneAtMs > leaderGoneMs) {
       this.leave(`server ${this.learner.leader} was chosen and is gone`);
     }
+    this.#checkDisk();
     this.#settled();
     this.#clients.takeHeld(this.monoMs);
     if (this.proposes) this.#housekeep();
   }
 
+  /**
+   * A disk that is silent while the others' are not must not hold them up: a leader makes way, and can't
+   * be elected again before its disk is quiet. At once where clients are held back; else only after as
+   * long as a learner is given, for nobody suffers.
+   */
+  #checkDisk(): void {
+    const silentMs = this.#disk.silentMs(this.monoMs);
+    const { leader, learner, member, ledger, tickMs } = this;
+    if (silentMs <= tickMs || member === null) return;
+    const forText = `its own disk has been silent for ${Math.round(silentMs)} ms`;
+    if (leader?.isNeedless === true) {
+      const isHeld = ledger.bytesWaiting > appendBytesPause;
+      if (!isHeld && silentMs <= member.syncLimit * tickMs) return;
+      return this.leave(`${forText}, and the others are a quorum without it`);
+    }
+    if (learner?.phase === "broadcast" && ledger.bytesWaiting > followerBytesWaitingMax) {
+      this.leave(`${forText}, and ${ledger.bytesWaiting} bytes wait for it`);
+    }
+  }
+
   /** Sessions that expired, containers that are empty: who proposes looks after them. */
   #housekeep(): void {
     for (const session of this.sessions.expired(this.monoMs)) {
+      if (this.#roads.owes(session)) {
+        this.sessions.watch(session, this.monoMs);
+        continue;
+      }
       this.counters.sessionsExpired++;
       this.outbox.note(
         "info",
@@ -888,6 +919,5 @@ export class Peer implements Place {
     if (this.part === "standalone") this.#commits.upTo(this.ledger.durable);
     else if (this.leader !== null) this.leader.durable();
     else this.learner?.durable();
-    this.#roads.resume();
   }
 }

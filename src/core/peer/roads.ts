@@ -26,11 +26,11 @@ import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 import type { Learner } from "../zab/learner.ts";
 import type { LearnerLink } from "../zab/learner_link.ts";
-import type { Link } from "../zab/link.ts";
 import type { ObserverMaster } from "../zab/observer_master.ts";
 import type { Waiting } from "./client_order.ts";
 import type { Clients, Road } from "./clients.ts";
 import { type Connection, ConnectionState } from "./connection.ts";
+import { HeldRequests } from "./held_requests.ts";
 import type { Memory } from "./memory.ts";
 import type { MemberStats } from "./member_stats.ts";
 import type { Outbox } from "./outbox.ts";
@@ -74,8 +74,8 @@ export class Roads implements Road {
   readonly #touched = new Set<Session>();
   /** Where we lead: to whom a session will belong once it is there. */
   readonly #owners = new Map<SessionId, number>();
-  /** Where we lead: links that are held back, because too much waits for the disk. */
-  readonly #paused = new Set<Link>();
+  /** Where we lead: what learners' clients want, and too much waits for the disk. */
+  readonly #held = new HeldRequests();
 
   constructor(parts: Parts) {
     this.#memory = parts.memory;
@@ -115,7 +115,7 @@ export class Roads implements Road {
     this.#syncs = [];
     this.#touched.clear();
     this.#owners.clear();
-    this.#paused.clear();
+    this.#held.clear();
   }
 
   // --------------------------------------------------------------------------------- our clients
@@ -247,6 +247,15 @@ export class Roads implements Road {
 
   /** The leader wants to know which sessions were heard. */
   takeTouched(tell: (hi: number, lo: number, timeoutMs: number) => void): void {
+    // We read nothing more of some that wait for an answer, so they can't be heard.
+    const { connections } = this.#memory;
+    if (connections.outstanding > 0) {
+      for (const connection of connections.list) {
+        if (connection !== null && connection.order.outstanding > 0 && connection.session !== null) {
+          this.#touched.add(connection.session);
+        }
+      }
+    }
     for (const session of this.#touched) tell(session.hi, session.lo, session.timeoutMs);
     this.#touched.clear();
   }
@@ -255,6 +264,18 @@ export class Roads implements Road {
 
   /** A wish of a learner's client. */
   request(learner: LearnerLink, packet: Packet): void {
+    if (this.#hasRoom() && !this.#held.has(learner)) this.#carryOut(learner, packet);
+    else this.#held.add(learner, packet);
+  }
+
+  /** The disk took what waited: so what learners want goes on. */
+  resume(): void {
+    if (!this.#held.isEmpty) this.#held.release(this.#hasRoom, this.#carryOut);
+  }
+
+  readonly #hasRoom = (): boolean => this.#place.ledger.bytesWaiting <= appendBytesPause;
+
+  readonly #carryOut = (learner: LearnerLink, packet: Packet): void => {
     const { bytes, dataStart, dataEnd } = packet;
     const r = this.#reader;
     r.reset(bytes, dataStart, dataEnd);
@@ -305,27 +326,23 @@ export class Roads implements Road {
         });
         return;
     }
-    if (this.#place.ledger.bytesWaiting > appendBytesPause) {
-      learner.link.paused = true;
-      this.#paused.add(learner.link);
-    }
-  }
-
-  /** The disk took what waited: links that were held back go on. */
-  resume(): void {
-    if (this.#paused.size === 0 || this.#place.ledger.bytesWaiting > appendBytesPause) return;
-    for (const link of this.#paused) link.paused = false;
-    this.#paused.clear();
-  }
+  };
 
   parted(learner: LearnerLink): void {
-    this.#paused.delete(learner.link);
+    this.#held.drop(learner);
   }
 
   /** A learner's client was heard. */
   heard(hi: number, lo: number): void {
     const session = this.#memory.sessions.find(hi, lo);
     if (session !== undefined && !session.closing) this.#memory.sessions.touch(session, this.#place.monoMs);
+  }
+
+  /** Does its client wait for us, so that we may not have read its pings? */
+  owes(session: Session): boolean {
+    const connection = this.#memory.connections.get(session.connection);
+    if (connection !== null && connection.order.outstanding > 0) return true;
+    return this.#place.leader?.learners.get(session.owner)?.link.paused === true;
   }
 
   /** Is the session alive? If so the learner owns it from now on. */

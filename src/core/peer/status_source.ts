@@ -129,7 +129,7 @@ export function makeStatusSource(
       return [...peer.sessions.all()].map((session) => ({
         id: session.id,
         timeoutMs: session.timeoutMs,
-        expiresAtMs: session.deadlineMs + toWall,
+        expiresAtMs: peer.sessions.expiresAtMs(session) + toWall,
       }));
     },
     ephemerals(): Map<SessionId, string[]> {

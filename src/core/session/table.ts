@@ -22,7 +22,7 @@ export class Session {
   closing = false;
   /** Number of the connection that holds it here, or 0. */
   connection = 0;
-  /** Monotonic ms, a multiple of the tick. */
+  /** Monotonic ms without those that were excused, a multiple of the tick. */
   deadlineMs = 0;
   /** The last proposal that makes an ephemeral of this session; 0 for none. */
   zxidEphemeral = 0;
@@ -52,6 +52,8 @@ export class SessionTable {
   /** Low bits that more than one session has. */
   readonly #aside = new Set<number>();
   readonly #buckets = new Map<number, Set<Session>>();
+  /** Time in which we did not run: it is nobody's silence. Deadlines are told without it. */
+  #excusedMs = 0;
 
   constructor(tickMs: number) {
     this.#tickMs = tickMs;
@@ -134,9 +136,20 @@ export class SessionTable {
     this.#buckets.clear();
   }
 
+  /** For so long nobody could be heard: it costs no session its time. */
+  excuse(ms: number): void {
+    this.#excusedMs += ms;
+  }
+
+  /** When it would expire, in the caller's time. */
+  expiresAtMs(session: Session): number {
+    return session.deadlineMs + this.#excusedMs;
+  }
+
   /** The first multiple of the tick after `now + timeout`. */
   touch(session: Session, nowMs: number): void {
-    session.deadlineMs = (Math.floor((nowMs + session.timeoutMs) / this.#tickMs) + 1) * this.#tickMs;
+    const untilMs = nowMs - this.#excusedMs + session.timeoutMs;
+    session.deadlineMs = (Math.floor(untilMs / this.#tickMs) + 1) * this.#tickMs;
   }
 
   /** Starts to watch a session's deadline. */
@@ -154,13 +167,14 @@ export class SessionTable {
   /** Sessions whose deadline has come; those that were touched since move on. */
   expired(nowMs: number): Session[] {
     const dead: Session[] = [];
-    const due = [...this.#buckets.keys()].filter((tick) => tick <= nowMs).sort((a, b) => a - b);
+    const untilMs = nowMs - this.#excusedMs;
+    const due = [...this.#buckets.keys()].filter((tick) => tick <= untilMs).sort((a, b) => a - b);
     for (const tick of due) {
       const bucket = must(this.#buckets.get(tick), "a due bucket is there");
       this.#buckets.delete(tick);
       for (const session of bucket) {
         if (this.#byId.get(session.id) !== session || session.closing) continue;
-        if (session.deadlineMs > nowMs) this.#put(session);
+        if (session.deadlineMs > untilMs) this.#put(session);
         else dead.push(session);
       }
     }

@@ -694,6 +694,17 @@ export class Leader {
     );
   }
 
+  /** The others could go on without us: they have more than our disk has, or wait for it to have a leader at all. */
+  get isNeedless(): boolean {
+    const { ledger, ensemble } = this.#host;
+    if (this.phase === "broadcast") return ledger.committed > ledger.durable;
+    const others = new Set<number>();
+    for (const { voting, phase, sid } of this.learners.values()) {
+      if (voting && phase !== "info") others.add(sid);
+    }
+    return ensemble.quorum.isQuorum((sid) => others.has(sid));
+  }
+
   /** Nobody is led any more. */
   end(): void {
     this.#ended = true;

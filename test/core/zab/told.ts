@@ -127,6 +127,7 @@ export const touches = (...sessions: readonly bigint[]): Bytes =>
 // ------------------------------------------------------------------------------------------ txns
 
 export interface TxnOf {
+  readonly data?: Uint8Array;
   readonly session?: bigint;
   readonly cxid?: number;
 }
@@ -151,7 +152,7 @@ function txn(
 export function createTxn(zxid: number, path: string, of: TxnOf = {}): Bytes {
   return txn(zxid, 1, of, (w) => {
     w.string(path);
-    w.buffer(new TextEncoder().encode("x"));
+    w.buffer(of.data ?? new TextEncoder().encode("x"));
     w.i32(1);
     w.i32(31);
     w.string("world");
