@@ -12,14 +12,7 @@ import { keys as settingKeys, type KeySpec } from "../server/config_keys.ts";
 import { notServingSentence, type WordSource } from "../server/four_letter_words.ts";
 import { socketText, whole } from "../server/words_java.ts";
 import { averageMs, monitorEntries, monitorLines } from "../server/words_monitor.ts";
-import {
-  bucketed,
-  directoryBytes,
-  environmentOf,
-  isLearner,
-  linesMax,
-  portsOf,
-} from "../server/words_text.ts";
+import { directoryBytes, environmentOf, isLearner, linesMax, portsOf, Sets } from "../server/words_text.ts";
 import {
   type CommandError,
   leader,
@@ -52,7 +45,11 @@ export function answerCommand(name: string, source: WordSource, query: URLSearch
   }
   const result = command.run(source, query);
   if ("error" in result) return [["error", result.error], ["command", command.name]];
-  return [...result, ["command", command.name], ["error", null]];
+  return chained(result, [["command", command.name], ["error", null]]);
+}
+
+function* chained(...lists: JsonFields[]): JsonFields {
+  for (const list of lists) yield* list;
 }
 
 export function commandOf(name: string): Command | undefined {
@@ -108,7 +105,7 @@ export const commands: readonly Command[] = [
   }, { changes: true }),
   command(
     "stats stat",
-    (source) => [...serverStats(source), ...connectionLists(source, connectionFieldsBrief)],
+    (source) => chained(serverStats(source), connectionLists(source, connectionFieldsBrief)),
   ),
   command("system_properties sysp", systemProperties, { always: true }),
   command("voting_view", votingView),
@@ -120,24 +117,14 @@ export const commands: readonly Command[] = [
       ["num_total_watches", status.watchesData],
     ];
   }),
-  command("watches wchc", (source) => {
-    const room = new Room();
-    const sessions: [string, JsonValue][] = [];
-    for (const [id, paths] of source.peer.watchesBySession()) {
-      if (room.spent) break;
-      sessions.push([idKey(id), { array: room.take(paths) }]);
-    }
-    return [["session_id_to_watched_paths", { object: sessions }], ...room.note()];
-  }),
-  command("watches_by_path wchp", (source) => {
-    const room = new Room();
-    const byPath: [string, JsonValue][] = [];
-    for (const [path, ids] of source.peer.watchesByPath()) {
-      if (room.spent) break;
-      byPath.push([path, { array: room.take(ids).map(idValue) }]);
-    }
-    return [["path_to_session_ids", { object: byPath }], ...room.note()];
-  }),
+  command(
+    "watches wchc",
+    (source) => listed("session_id_to_watched_paths", source.peer.watchesBySession(), idKey, String),
+  ),
+  command(
+    "watches_by_path wchp",
+    (source) => listed("path_to_session_ids", source.peer.watchesByPath(), String, idValue),
+  ),
   command("zabstate", zabState, { always: true }),
 ];
 
@@ -147,7 +134,7 @@ const commandsByName: ReadonlyMap<string, Command> = new Map(
 
 // --------------------------------------------------------------------------------- small things
 
-/** Room for so many entries in one answer; a million watches would otherwise be one string. */
+/** Room for so many entries in one answer, which may be asked for a million watches. */
 class Room {
   #left = linesMax;
   #cut = false;
@@ -156,16 +143,50 @@ class Room {
     return this.#cut;
   }
 
-  take<T>(items: readonly T[]): readonly T[] {
-    const taken = items.slice(0, this.#left);
-    this.#cut ||= taken.length < items.length || this.#left === 0;
-    this.#left -= taken.length;
-    return taken;
+  /** Is there room for one more? Then it is taken. */
+  take(): boolean {
+    this.#cut ||= this.#left-- <= 0;
+    return !this.#cut;
   }
 
   /** Only there when something is missing. */
   note(): JsonFields {
     return this.#cut ? [["cut_after", linesMax]] : [];
+  }
+}
+
+function* listed<K, V>(
+  name: string,
+  lists: Iterable<readonly [K, Iterable<V>]>,
+  keyText: (key: K) => string,
+  valueOf: (value: V) => JsonValue,
+): JsonFields {
+  const room = new Room();
+  yield [name, { object: objectOf(room, lists, keyText, valueOf) }];
+  yield* room.note();
+}
+
+function* objectOf<K, V>(
+  room: Room,
+  lists: Iterable<readonly [K, Iterable<V>]>,
+  keyText: (key: K) => string,
+  valueOf: (value: V) => JsonValue,
+): JsonFields {
+  for (const [key, values] of lists) {
+    if (room.spent) return;
+    yield [keyText(key), { array: valuesOf(room, values, valueOf) }];
+  }
+}
+
+function* valuesOf<V>(
+  room: Room,
+  values: Iterable<V>,
+  valueOf: (value: V) => JsonValue | undefined,
+): Iterable<JsonValue | undefined> {
+  for (const value of values) {
+    const shown = valueOf(value);
+    if (shown !== undefined && !room.take()) return;
+    yield shown;
   }
 }
 
@@ -200,20 +221,25 @@ function configuration(source: WordSource): JsonFields {
   ];
 }
 
-function connectionLists(
+function* connectionLists(
   source: WordSource,
-  fieldsOf: (connection: ConnectionStatus) => JsonFields,
+  fieldsOf: (connection: ConnectionStatus) => ConnectionFields,
 ): JsonFields {
-  const all = source.peer.connections();
   const room = new Room();
-  const list = (secure: boolean): JsonValue => ({
-    array: room.take(all.filter((connection) => connection.secure === secure))
-      .map((connection) => ({ object: fieldsOf(connection) })),
-  });
-  return [["connections", list(false)], ["secure_connections", list(true)], ...room.note()];
+  for (const secure of [false, true]) {
+    const shown = (connection: ConnectionStatus) =>
+      connection.secure === secure ? { object: fieldsOf(connection) } : undefined;
+    yield [
+      secure ? "secure_connections" : "connections",
+      { array: valuesOf(room, source.peer.connections(), shown) },
+    ];
+  }
+  yield* room.note();
 }
 
-function connectionFieldsBrief(connection: ConnectionStatus): JsonFields {
+type ConnectionFields = readonly (readonly [string, JsonValue])[];
+
+function connectionFieldsBrief(connection: ConnectionStatus): ConnectionFields {
   return [
     ["remote_socket_address", socketText(connection.remoteAddress, connection.remotePort)],
     ["interest_ops", connection.session === null ? 0 : 1],
@@ -223,7 +249,7 @@ function connectionFieldsBrief(connection: ConnectionStatus): JsonFields {
   ];
 }
 
-function connectionFields(connection: ConnectionStatus): JsonFields {
+function connectionFields(connection: ConnectionStatus): ConnectionFields {
   const { session } = connection;
   if (session === null) return connectionFieldsBrief(connection);
   return [
@@ -242,23 +268,26 @@ function connectionFields(connection: ConnectionStatus): JsonFields {
   ];
 }
 
-function dump(source: WordSource): JsonFields {
+function* dump(source: WordSource): JsonFields {
+  const sets = new Sets<SessionId>(source.settings.tickMs);
   // Only the leader knows when a session expires.
-  const sessions = isLearner(source.peer.status()) ? [] : source.peer.sessions();
-  const buckets = bucketed(sessions, (session) => session.expiresAtMs, source.settings.tickMs);
+  if (!isLearner(source.peer.status())) {
+    for (const { id, expiresAtMs } of source.peer.sessions()) {
+      sets.add(expiresAtMs, id);
+      yield null;
+    }
+  }
   const room = new Room();
-  return [
-    ["expiry_time_to_session_ids", {
-      object: buckets.map(([atMs, members]) => [
-        String(atMs),
-        { array: room.take(members).map((session) => idValue(session.id)) },
-      ]),
-    }],
-    ["session_id_to_ephemeral_paths", {
-      object: [...source.peer.ephemerals()].map(([id, paths]) => [idKey(id), { array: room.take(paths) }]),
-    }],
-    ...room.note(),
-  ];
+  yield ["expiry_time_to_session_ids", {
+    object: sets.sorted().map(([atMs, { members }]) => [
+      String(atMs),
+      { array: valuesOf(room, members, idValue) },
+    ]),
+  }];
+  yield ["session_id_to_ephemeral_paths", {
+    object: objectOf(room, source.peer.ephemerals(), idKey, String),
+  }];
+  yield* room.note();
 }
 
 function lastSnapshot(source: WordSource): JsonFields {

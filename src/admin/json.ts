@@ -7,9 +7,14 @@
  */
 import type { Double } from "../server/words_monitor.ts";
 import { javaDouble } from "../server/words_java.ts";
+import type { Pieces } from "../server/words_text.ts";
 
-/** Objects are lists of pairs: keys may be integers or anything a client named a znode, and keep their order. */
-export type JsonFields = readonly (readonly [string, JsonValue])[];
+/**
+ * Objects are lists of pairs: keys may be integers or anything a client named a znode, and keep their order.
+ * Long lists are made while they are printed. What is null among fields, or undefined in an array, is no entry:
+ * only a chance to do other work.
+ */
+export type JsonFields = Iterable<readonly [string, JsonValue] | null>;
 export type JsonValue =
   | null
   | boolean
@@ -17,29 +22,50 @@ export type JsonValue =
   | bigint
   | string
   | Double
-  | { readonly array: readonly JsonValue[] }
+  | { readonly array: Iterable<JsonValue | undefined> }
   | { readonly object: JsonFields };
 
-export function jacksonText(fields: JsonFields): string {
-  return objectText(fields, "");
+export function* jacksonPieces(fields: JsonFields): Pieces {
+  yield* objectPieces(fields, "");
 }
 
-function objectText(fields: JsonFields, indent: string): string {
-  if (fields.length === 0) return "{ }";
+function* objectPieces(fields: JsonFields, indent: string): Pieces {
   const inner = `${indent}  `;
-  const lines = fields.map(([key, value]) => `${inner}${stringText(key)} : ${valueText(value, inner)}`);
-  return `{\n${lines.join(",\n")}\n${indent}}`;
+  let before = "{\n";
+  for (const field of fields) {
+    if (field === null) {
+      yield "";
+      continue;
+    }
+    yield `${before}${inner}${stringText(field[0])} : `;
+    yield* valuePieces(field[1], inner);
+    before = ",\n";
+  }
+  yield before === ",\n" ? `\n${indent}}` : "{ }";
 }
 
-function valueText(value: JsonValue, indent: string): string {
+function* valuePieces(value: JsonValue, indent: string): Pieces {
+  if (value === null || typeof value !== "object" || "double" in value) return yield plainText(value);
+  if ("object" in value) return yield* objectPieces(value.object, indent);
+  let before = "[ ";
+  for (const item of value.array) {
+    if (item === undefined) {
+      yield "";
+      continue;
+    }
+    yield before;
+    yield* valuePieces(item, indent);
+    before = ", ";
+  }
+  yield before === ", " ? " ]" : "[ ]";
+}
+
+function plainText(value: null | boolean | number | bigint | string | Double): string {
   if (typeof value === "string") return stringText(value);
   // A number that is none has no place in JSON; null is the honest word for it.
   if (typeof value === "number") return Number.isFinite(value) ? String(value) : "null";
   if (value === null || typeof value !== "object") return String(value);
-  if ("double" in value) return javaDouble(value.double);
-  if ("object" in value) return objectText(value.object, indent);
-  if (value.array.length === 0) return "[ ]";
-  return `[ ${value.array.map((item) => valueText(item, indent)).join(", ")} ]`;
+  return javaDouble(value.double);
 }
 
 const escapes: Readonly<Record<string, string>> = {

@@ -8,11 +8,11 @@
  *   <commandUrl>            the commands, as links    <commandUrl>/<name>   one command, as JSON
  */
 import type { Context, Hono } from "hono";
-import { bytesOf } from "../core/base/bytes.ts";
 import type { WordSource } from "../server/four_letter_words.ts";
+import { slices } from "../server/slices.ts";
 import { answerCommand, commandOf, commands } from "./commands.ts";
 import { isCrossSite } from "./guard.ts";
-import { jacksonText } from "./json.ts";
+import { jacksonPieces } from "./json.ts";
 import { metricsContentType, metricsText } from "./metrics.ts";
 import { pageHtml, pagePolicy } from "./page.ts";
 import { type HealthJson, healthJson, statusJson } from "./status_json.ts";
@@ -51,9 +51,33 @@ export function addRoutes(app: Hono, source: WordSource): void {
       return c.text("Another site asked for a command that changes something. Open it yourself", 403);
     }
     const answer = answerCommand(name, source, new URL(c.req.url).searchParams);
-    const body = bytesOf(jacksonText(answer));
+    const left = slices(jacksonPieces(answer), source.clock);
+    const first = left.next();
+    const json = { "Content-Type": "application/json" };
+    if (first.done !== true) return c.body(streamOf(first.value, left, source), 200, json);
     // Told here, so that HEAD tells it too.
-    return c.body(body, 200, { "Content-Type": "application/json", "Content-Length": String(body.length) });
+    return c.body(first.value, 200, { ...json, "Content-Length": String(first.value.length) });
+  });
+}
+
+/** A long answer: the next slice is made when the last was taken and others have had their turn. */
+function streamOf(
+  first: Uint8Array<ArrayBuffer>,
+  left: ReturnType<typeof slices>,
+  { clock }: WordSource,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    start: (controller) => controller.enqueue(first),
+    async pull(controller) {
+      for (let bytes = 0; bytes === 0;) {
+        await new Promise<void>((resolve) => clock.after(0, resolve, true));
+        const { done, value } = left.next();
+        if (value.length > 0) controller.enqueue(value);
+        if (done === true) return controller.close();
+        bytes = value.length;
+      }
+    },
+    cancel: () => void left.return(new Uint8Array(0)),
   });
 }
 

@@ -78,7 +78,7 @@ export function statusJson(source: WordSource) {
   const storage = source.storage.stats();
   const { settings, process } = source;
   const ports = portsOf(source);
-  const listed = status.connections <= connectionsListedMax ? source.peer.connections() : null;
+  const listed = status.connections <= connectionsListedMax ? [...source.peer.connections()] : null;
   return {
     ...healthJson(source),
     serverId: settings.serverIdShown,

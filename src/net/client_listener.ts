@@ -23,6 +23,9 @@ export interface LineLimits {
   readonly sessionlessMsMax: number;
 }
 
+/** An answer slice by slice; the last is returned. */
+export type Answer = Iterator<Uint8Array, Uint8Array, undefined>;
+
 /** Who takes what the lines bring. */
 export interface LineOwner {
   readonly limits: LineLimits;
@@ -38,7 +41,9 @@ export interface LineOwner {
   turn(): void;
   /** Bytes that a word needs, or 0 where these four are none. */
   wordBytes(bytes: Uint8Array): number;
-  answerWord(bytes: Uint8Array, line: ClientLine): Uint8Array;
+  answerWord(bytes: Uint8Array, line: ClientLine): Answer;
+  /** Calls back when others have had their turn. */
+  later(call: () => void): void;
   warn(event: string, message: string, line: ClientLine): void;
   count(what: "rejected" | "dropped" | "sessionless"): void;
   countBytes(received: number, sent: number): void;
@@ -74,6 +79,8 @@ export class ClientLine implements TcpHandler {
   /** The first frame was complete. */
   #spoke = false;
   #word = false;
+  /** The rest of a word's answer. */
+  #left: Answer | null = null;
   #gone = false;
   #ending = false;
   /** When a tick first found that nothing more is to come from us. */
@@ -250,12 +257,28 @@ export class ClientLine implements TcpHandler {
     this.#spoke = true;
     // A word's line is a connection among the others that it tells of.
     this.connection = this.#owner.opened(this);
-    const answer = this.#owner.answerWord(asked, this);
-    if (answer.length > 0) {
-      this.#owner.countBytes(0, answer.length);
-      this.#socket.write(answer);
+    this.#left = this.#owner.answerWord(asked, this);
+    this.#pour();
+  }
+
+  /** Sends one slice of the answer. The next is made once this one has left. */
+  readonly #pour = (): void => {
+    if (this.#left === null) return;
+    const { done, value } = this.#left.next();
+    if (value.length > 0) {
+      this.#owner.countBytes(0, value.length);
+      this.#socket.write(value);
     }
-    this.#socket.end();
+    this.#overMs = null;
+    if (done === true) {
+      this.#left = null;
+      this.#socket.end();
+    } else if (this.#socket.unsentBytes === 0) this.#owner.later(this.#pour);
+  };
+
+  #endAnswer(): void {
+    this.#left?.return?.();
+    this.#left = null;
   }
 
   // --------------------------------------------------------------------------------- back-pressure
@@ -291,6 +314,7 @@ export class ClientLine implements TcpHandler {
   }
 
   drained(): void {
+    this.#pour();
     if (this.#held === null) return;
     this.release();
     this.#owner.turn();
@@ -331,6 +355,7 @@ export class ClientLine implements TcpHandler {
     this.#ending = true;
     this.#held = null;
     if (this.#paused) this.#socket.resume();
+    this.#endAnswer();
     this.#socket.end();
   }
 
@@ -354,6 +379,7 @@ export class ClientLine implements TcpHandler {
     this.#counts.remove(this.address);
     this.#partial = null;
     this.#held = null;
+    this.#endAnswer();
     this.#owner.closed(this);
     this.#owner.turn();
   }

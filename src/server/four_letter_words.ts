@@ -20,6 +20,7 @@ import {
   dirsText,
   dumpText,
   environmentText,
+  type Pieces,
   serverText,
   watchesByPathText,
   watchesBySessionText,
@@ -32,7 +33,7 @@ export interface WordSource {
   readonly storage: Pick<Storage, "stats">;
   readonly settings: ServerSettings;
   readonly process: Pick<ProcessPort, "info" | "memory" | "residentBytes" | "cpuSeconds" | "fileDescriptors">;
-  readonly clock: Pick<ClockPort, "wallMs">;
+  readonly clock: Pick<ClockPort, "wallMs" | "monotonicMs" | "after">;
   /** What `stmk` sets and `gtmk` tells. Nothing here is traced by it. */
   readonly traceMask: TraceMask;
   /** Ports as bound, where the settings say 0 (any free one). */
@@ -111,6 +112,16 @@ export interface WordAsked {
 const askedPlainly: WordAsked = { secure: false, rest: new Uint8Array(0) };
 
 export function answerWord(word: Word, source: WordSource, asked: WordAsked = askedPlainly): string {
+  return [...answerPieces(word, source, asked)].join("");
+}
+
+/** The answer as it is made. */
+export function answerPieces(word: Word, source: WordSource, asked: WordAsked): Pieces {
+  const answer = answerOf(word, source, asked);
+  return typeof answer === "string" ? [answer] : answer;
+}
+
+function answerOf(word: Word, source: WordSource, asked: WordAsked): string | Pieces {
   if (!wordEnabled(word, source.settings)) {
     return `${word} is not executed because it is not in the whitelist.\n`;
   }

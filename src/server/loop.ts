@@ -17,7 +17,7 @@ import type { ClientFrame } from "../core/peer/events.ts";
 import type { Peer } from "../core/peer/peer.ts";
 import type { ShellCounters } from "../core/peer/status_source.ts";
 import type { Zxid } from "../core/base/zxid.ts";
-import type { ClientLine, LineLimits, LineOwner } from "../net/client_listener.ts";
+import type { Answer, ClientLine, LineLimits, LineOwner } from "../net/client_listener.ts";
 import type { ClockPort } from "../runtime/ports.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Logger } from "./logger.ts";
@@ -38,7 +38,7 @@ const roundsMax = 16;
 
 export interface Words {
   bytes(head: Uint8Array): number;
-  answer(asked: Uint8Array, secure: boolean): Uint8Array;
+  answer(asked: Uint8Array, secure: boolean): Answer;
 }
 
 export interface LoopParts {
@@ -199,7 +199,11 @@ export class Loop implements LineOwner {
     return this.#words.bytes(head);
   }
 
-  answerWord(asked: Uint8Array, line: ClientLine): Uint8Array {
+  later(call: () => void): void {
+    this.#clock.after(0, call);
+  }
+
+  answerWord(asked: Uint8Array, line: ClientLine): Answer {
     const { connection } = line;
     if (connection !== null) connection.packetsReceived++;
     this.#peer.counters.packetsReceived++;

@@ -15,7 +15,8 @@ import type { Runtime, TcpListener, TcpListenOptions } from "../runtime/ports.ts
 import type { Recovered, Storage } from "../storage/storage.ts";
 import type { EnsembleSettings, ServerSettings } from "./config_types.ts";
 import { EnsembleLines } from "./ensemble_lines.ts";
-import { answerWord, traceMaskDefault, wordBytes, wordOf, type WordSource } from "./four_letter_words.ts";
+import { answerPieces, traceMaskDefault, wordBytes, wordOf, type WordSource } from "./four_letter_words.ts";
+import { slices } from "./slices.ts";
 import type { Logger } from "./logger.ts";
 import { Loop } from "./loop.ts";
 
@@ -99,7 +100,6 @@ export function makeServer(parts: ServerParts): MadeServer {
     ports: bound,
     load: { recovered: null as Recovered | null },
   };
-  const encoder = new TextEncoder();
   const loop = new Loop({
     peer,
     storage,
@@ -116,9 +116,8 @@ export function makeServer(parts: ServerParts): MadeServer {
       },
       answer(asked, secure) {
         const word = wordOf(asked);
-        return word === null
-          ? asked
-          : encoder.encode(answerWord(word, words, { secure, rest: asked.subarray(4) }));
+        const pieces = word === null ? [] : answerPieces(word, words, { secure, rest: asked.subarray(4) });
+        return slices(pieces, clock);
       },
     },
   });

@@ -2,10 +2,10 @@
  * Words, text: the bodies of the answers, line by line as the original writes them.
  *
  * Paths cannot hold line breaks (they are refused when a znode is created), so no client can forge a
- * line. A list stops after `linesMax` lines and says so: a word must not take the memory that a
- * million watches would ask for.
+ * line. A list is made piece by piece, stops after `linesMax` lines and says so: a word must take neither
+ * the memory nor the time that a million watches would ask for.
  */
-import { sessionHex } from "../core/base/zxid.ts";
+import { sessionHex, type SessionId } from "../core/base/zxid.ts";
 import { sessionlessMsMax } from "../core/base/limits.ts";
 import { versionLine, versionText } from "../core/base/version.ts";
 import type { ConnectionStatus, PeerStatus } from "../core/peer/status.ts";
@@ -17,44 +17,38 @@ import { averageMs } from "./words_monitor.ts";
 
 export const linesMax = 100_000;
 
-/** Collects lines up to the limit. */
-class Lines {
-  #text = "";
-  #count = 0;
+/**
+ * A long answer: pieces of text, made when they are asked for. Between two the server may do other work;
+ * an empty one is nothing but a chance for that.
+ */
+export type Pieces = Iterable<string>;
 
-  add(line: string): void {
-    if (this.#count === linesMax) this.#text += `... cut after ${linesMax} lines\n`;
-    if (this.#count++ < linesMax) this.#text += `${line}\n`;
-  }
-
-  get full(): boolean {
-    return this.#count > linesMax;
-  }
-
-  toString(): string {
-    return this.#text;
+/** Lines up to the limit. */
+function* cut(lines: Pieces): Generator<string> {
+  let left = linesMax;
+  for (const line of lines) {
+    if (line !== "" && left-- === 0) return yield `... cut after ${linesMax} lines\n`;
+    yield line;
   }
 }
 
 // ------------------------------------------------------------------------------- srvr, stat, cons
 
 /** `srvr`, or `stat` when told which port's connections to list. */
-export function serverText(source: WordSource, clientsOf: boolean | null): string {
+export function* serverText(source: WordSource, clientsOf: boolean | null): Pieces {
   const status = source.peer.status();
-  const lines = new Lines();
-  lines.add(versionLine);
-  if (status.mode === "read-only") lines.add("READ-ONLY mode; serving only read-only clients");
+  yield `${versionLine}\n`;
+  if (status.mode === "read-only") yield "READ-ONLY mode; serving only read-only clients\n";
   if (clientsOf !== null) {
-    lines.add("Clients:");
-    for (const connection of source.peer.connections()) {
-      if (connection.secure === clientsOf && !lines.full) lines.add(connectionLine(connection, false));
-    }
+    yield "Clients:\n";
+    yield* cut(connectionLines(source, clientsOf, false));
+    yield "\n";
   }
   const { latency } = status;
   const latencies = `${whole(latency.minMs)}/${javaDouble(averageMs(latency))}/${
     whole(Math.ceil(latency.maxMs))
   }`;
-  return `${lines}${clientsOf === null ? "" : "\n"}Latency min/avg/max: ${latencies}
+  yield `Latency min/avg/max: ${latencies}
 Received: ${status.packetsReceived}
 Sent: ${status.packetsSent}
 Connections: ${status.connections}
@@ -67,12 +61,15 @@ ${proposalSizesLine(status.ensemble)}${
   }`;
 }
 
-export function connectionsText(source: WordSource, secure: boolean): string {
-  const lines = new Lines();
+export function* connectionsText(source: WordSource, secure: boolean): Pieces {
+  yield* cut(connectionLines(source, secure, true));
+  yield "\n";
+}
+
+function* connectionLines(source: WordSource, secure: boolean, all: boolean): Pieces {
   for (const connection of source.peer.connections()) {
-    if (connection.secure === secure && !lines.full) lines.add(connectionLine(connection, true));
+    yield connection.secure === secure ? `${connectionLine(connection, all)}\n` : "";
   }
-  return `${lines}\n`;
 }
 
 /**
@@ -109,60 +106,51 @@ function zxidText(zxid: number): string {
 
 // ------------------------------------------------------------------------------------------ dump
 
-export function dumpText(source: WordSource): string {
+export function dumpText(source: WordSource): Pieces {
+  return cut(dumpLines(source));
+}
+
+function* dumpLines(source: WordSource): Pieces {
   const tickMs = source.settings.tickMs;
-  const sessions = source.peer.sessions();
-  const lines = new Lines();
-
-  lines.add("SessionTracker dump:");
-  const learns = isLearner(source.peer.status());
-  if (learns) {
-    // Only the leader knows when a session expires.
-    lines.add(`Global Sessions(${sessions.length}):`);
-    for (const { id, timeoutMs } of sessions) {
-      if (lines.full) break;
-      lines.add(`${sessionHex(id)}\t${timeoutMs}ms`);
-    }
-  } else {
-    const buckets = bucketed(sessions, (session) => session.expiresAtMs, tickMs);
-    lines.add(`Session Sets (${buckets.length})/(${sessions.length}):`);
-    for (const [atMs, members] of buckets) {
-      lines.add(`${members.length} expire at ${javaDate(atMs)}:`);
-      for (const session of members) lines.add(`\t${sessionHex(session.id)}`);
-    }
-  }
-
-  lines.add("ephemeral nodes dump:");
-  const ephemerals = source.peer.ephemerals();
-  lines.add(`Sessions with Ephemerals (${ephemerals.size}):`);
-  for (const [id, paths] of ephemerals) {
-    if (lines.full) break;
-    lines.add(`${sessionHex(id)}:`);
-    for (const path of paths) lines.add(`\t${path}`);
-  }
-
-  lines.add("Connections dump:");
+  const status = source.peer.status();
+  const expiresAt = new Map<SessionId, number>();
   const nowMs = source.clock.wallMs();
-  const expiresAt = new Map(
-    sessions.map(({ id, timeoutMs, expiresAtMs }) => [id, learns ? nowMs + timeoutMs : expiresAtMs]),
-  );
-  const soon = nowMs + sessionlessMsMax;
-  const connections = source.peer.connections();
-  const connectionBuckets = bucketed(
-    connections,
-    ({ session }) => (session === null ? undefined : expiresAt.get(session.id)) ?? soon,
-    sessionlessMsMax,
-  );
-  lines.add(`Connections Sets (${connectionBuckets.length})/(${connections.length}):`);
-  for (const [atMs, members] of connectionBuckets) {
-    if (lines.full) break;
-    lines.add(`${members.length} expire at ${javaDate(atMs)}:`);
-    for (const { remoteAddress, remotePort, session } of members) {
-      const where = socketText(remoteAddress, remotePort);
-      lines.add(`\tip: /${where} sessionId: ${session === null ? "0x0" : sessionHex(session.id)}`);
-    }
+
+  yield "SessionTracker dump:\n";
+  // Only the leader knows when a session expires.
+  const learns = isLearner(status);
+  if (learns) yield `Global Sessions(${status.sessions}):\n`;
+  const sets = new Sets<SessionId>(tickMs);
+  for (const { id, timeoutMs, expiresAtMs } of source.peer.sessions()) {
+    if (expiresAt.size < linesMax) expiresAt.set(id, learns ? nowMs + timeoutMs : expiresAtMs);
+    if (!learns) sets.add(expiresAtMs, id);
+    yield learns ? `${sessionHex(id)}\t${timeoutMs}ms\n` : "";
   }
-  return lines.toString();
+  if (!learns) {
+    yield `Session Sets (${sets.size})/(${sets.count}):\n`;
+    yield* sets.lines((id) => `\t${sessionHex(id)}\n`);
+  }
+
+  yield `ephemeral nodes dump:\nSessions with Ephemerals (${status.sessionsWithEphemerals}):\n`;
+  for (const [id, paths] of source.peer.ephemerals()) {
+    yield `${sessionHex(id)}:\n`;
+    for (const path of paths) yield `\t${path}\n`;
+  }
+
+  yield "Connections dump:\n";
+  const soon = nowMs + sessionlessMsMax;
+  const connections = new Sets<ConnectionStatus>(sessionlessMsMax);
+  for (const connection of source.peer.connections()) {
+    const { session } = connection;
+    connections.add((session === null ? undefined : expiresAt.get(session.id)) ?? soon, connection);
+    yield "";
+  }
+  yield `Connections Sets (${connections.size})/(${connections.count}):\n`;
+  yield* connections.lines(({ remoteAddress, remotePort, session }) =>
+    `\tip: /${socketText(remoteAddress, remotePort)} sessionId: ${
+      session === null ? "0x0" : sessionHex(session.id)
+    }\n`
+  );
 }
 
 /** Follows another's word of who is alive. */
@@ -170,20 +158,39 @@ export function isLearner(status: PeerStatus): boolean {
   return status.ensemble?.role === "follower" || status.ensemble?.role === "observer";
 }
 
-/** Grouped by the end of the interval in which they fall, soonest first. */
-export function bucketed<T>(
-  items: readonly T[],
-  timeOf: (item: T) => number,
-  everyMs: number,
-): [number, T[]][] {
-  const buckets = new Map<number, T[]>();
-  for (const item of items) {
-    const atMs = Math.ceil(timeOf(item) / everyMs) * everyMs;
-    const bucket = buckets.get(atMs);
-    if (bucket === undefined) buckets.set(atMs, [item]);
-    else bucket.push(item);
+/** Things grouped by the end of the interval in which their time falls. All are counted, `linesMax` kept. */
+export class Sets<T> {
+  readonly #everyMs: number;
+  readonly #sets = new Map<number, { count: number; members: T[] }>();
+  count = 0;
+
+  constructor(everyMs: number) {
+    this.#everyMs = everyMs;
   }
-  return [...buckets].sort(([a], [b]) => a - b);
+
+  get size(): number {
+    return this.#sets.size;
+  }
+
+  add(timeMs: number, member: T): void {
+    const atMs = Math.ceil(timeMs / this.#everyMs) * this.#everyMs;
+    let set = this.#sets.get(atMs);
+    if (set === undefined) this.#sets.set(atMs, set = { count: 0, members: [] });
+    set.count++;
+    if (this.count++ <= linesMax) set.members.push(member);
+  }
+
+  /** The soonest first. */
+  sorted(): (readonly [number, { readonly count: number; readonly members: readonly T[] }])[] {
+    return [...this.#sets].sort(([a], [b]) => a - b);
+  }
+
+  *lines(lineOf: (member: T) => string): Pieces {
+    for (const [atMs, { count, members }] of this.sorted()) {
+      yield `${count} expire at ${javaDate(atMs)}:\n`;
+      for (const member of members) yield lineOf(member);
+    }
+  }
 }
 
 // --------------------------------------------------------------------------------------- watches
@@ -193,24 +200,25 @@ export function watchSummaryText(source: WordSource): string {
   return `${watchConnections} connections watching ${watchPaths} paths\nTotal watches:${watchesData}\n`;
 }
 
-export function watchesBySessionText(source: WordSource): string {
-  const lines = new Lines();
-  for (const [id, paths] of source.peer.watchesBySession()) {
-    if (lines.full) break;
-    lines.add(sessionHex(id));
-    for (const path of paths) lines.add(`\t${path}`);
-  }
-  return `${lines}\n`;
+export function* watchesBySessionText(source: WordSource): Pieces {
+  yield* cut(watchLines(source.peer.watchesBySession(), sessionHex, String));
+  yield "\n";
 }
 
-export function watchesByPathText(source: WordSource): string {
-  const lines = new Lines();
-  for (const [path, ids] of source.peer.watchesByPath()) {
-    if (lines.full) break;
-    lines.add(path);
-    for (const id of ids) lines.add(`\t${sessionHex(id)}`);
+export function* watchesByPathText(source: WordSource): Pieces {
+  yield* cut(watchLines(source.peer.watchesByPath(), String, sessionHex));
+  yield "\n";
+}
+
+function* watchLines<K, V>(
+  lists: Iterable<readonly [K, Iterable<V>]>,
+  keyText: (key: K) => string,
+  valueText: (value: V) => string,
+): Pieces {
+  for (const [key, values] of lists) {
+    yield `${keyText(key)}\n`;
+    for (const value of values) yield `\t${valueText(value)}\n`;
   }
-  return `${lines}\n`;
 }
 
 // ----------------------------------------------------------------------------- conf, dirs, hash

@@ -10,6 +10,7 @@ import type { ServerSettings } from "../../src/server/config_types.ts";
 import type { StorageStats } from "../../src/storage/storage.ts";
 import type { ProcessInfo } from "../../src/runtime/ports.ts";
 import type { Zxid } from "../../src/core/base/zxid.ts";
+import { clock } from "../../src/runtime/shared/clock.ts";
 
 export const sessionId = 0x1000015d6210000n as SessionId;
 
@@ -32,6 +33,7 @@ export const statusFake: PeerStatus = {
   watchConnections: 1,
   watchesData: 2,
   sessions: 1,
+  sessionsWithEphemerals: 1,
   dataBytes: 74,
   connections: 2,
   outstanding: 0,
@@ -211,7 +213,7 @@ export function fakeSource(changes: FakeChanges = {}): WordSource & { readonly r
       cpuSeconds: () => 1.5,
       fileDescriptors: () => ({ open: 90, max: 20000 }),
     },
-    clock: { wallMs: () => 1795176575000 },
+    clock: { wallMs: () => 1795176575000, monotonicMs: () => 0, after: clock.after },
     traceMask: { value: traceMaskDefault },
   };
 }

@@ -6,6 +6,7 @@ import { unsentBytesMax, unsentBytesPause } from "../../src/core/base/limits.ts"
 import { Connection } from "../../src/core/peer/connection.ts";
 import {
   acceptLine,
+  type Answer,
   type ClientLine,
   LineCounts,
   lineLimitsDefault,
@@ -25,6 +26,9 @@ class CardboardSocket implements TcpSocket {
 
   constructor(remoteAddress = "10.0.0.1") {
     this.remoteAddress = remoteAddress;
+  }
+  get sent(): string {
+    return Buffer.concat(this.written).toString("latin1");
   }
   write(bytes: Uint8Array): void {
     this.written.push(bytes.slice());
@@ -56,6 +60,11 @@ class CardboardOwner implements LineOwner {
   closedLines = 0;
   opens = 0;
   asked: string[] = [];
+  /** What a word's answer is before its last slice, how many were made, and what waits for its turn. */
+  slices: string[] = [];
+  slicesMade = 0;
+  answersEnded = 0;
+  readonly waiting: (() => void)[] = [];
 
   mayRead(line: ClientLine): boolean {
     return this.room > 0 && !line.isBehind;
@@ -81,9 +90,23 @@ class CardboardOwner implements LineOwner {
     const word = Buffer.from(bytes).toString("latin1");
     return word === "ruok" ? 4 : word === "stmk" ? 12 : 0;
   }
-  answerWord(bytes: Uint8Array): Uint8Array {
+  answerWord(bytes: Uint8Array): Answer {
     this.asked.push(Buffer.from(bytes).toString("latin1"));
-    return new TextEncoder().encode("imok");
+    return this.answer();
+  }
+  *answer(): Generator<Uint8Array, Uint8Array, undefined> {
+    try {
+      for (const slice of this.slices) {
+        this.slicesMade++;
+        yield Buffer.from(slice);
+      }
+      return Buffer.from("imok");
+    } finally {
+      this.answersEnded++;
+    }
+  }
+  later(call: () => void): void {
+    this.waiting.push(call);
   }
   warn(event: string): void {
     this.warned.push(event);
@@ -213,6 +236,36 @@ test("a word is a word however it is cut, and needs all its bytes", () => {
       assert.deepEqual(owner.frames, []);
     }
   }
+});
+
+test("a long answer is made a slice at a time, each once the one before has left and others had their turn", () => {
+  const { socket, owner, line } = made();
+  owner.slices = ["a", "", "b"];
+  socket.slow = true;
+  line.data(Buffer.from("ruok"));
+  assert.deepEqual([socket.sent, owner.slicesMade, owner.waiting.length], ["a", 1, 0]);
+  socket.slow = false;
+  socket.unsentBytes = 0;
+  line.drained();
+  assert.deepEqual([socket.sent, owner.slicesMade, owner.waiting.length], ["a", 2, 1]);
+  while (owner.waiting.length > 0) owner.waiting.shift()?.();
+  assert.deepEqual([socket.sent, owner.slicesMade, socket.life], ["abimok", 3, "ended"]);
+});
+
+test("an answer whose reader is gone is made no further, and one that stands still is cut off", () => {
+  const { socket, owner, line } = made();
+  owner.slices = ["a", "b"];
+  line.data(Buffer.from("ruok"));
+  line.closed();
+  while (owner.waiting.length > 0) owner.waiting.shift()?.();
+  assert.deepEqual([socket.sent, owner.slicesMade, owner.answersEnded], ["a", 1, 1]);
+
+  const other = made();
+  other.owner.slices = ["a", "b"];
+  other.line.data(Buffer.from("ruok"));
+  assert.deepEqual([0, 9, 20].map((ms) => other.line.isOverdue(ms, 10)), [false, false, true]);
+  other.owner.waiting.shift()?.();
+  assert.ok(!other.line.isOverdue(20, 10));
 });
 
 test("a word is one only as the first thing said", () => {

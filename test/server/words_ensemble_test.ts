@@ -83,7 +83,7 @@ test("a learner lists global sessions where a leader knows when they expire", ()
     { id: second, timeoutMs: 4000, expiresAtMs: 0 },
   ];
   const changes = memberChanges("follower");
-  const source = fakeSource({ ...changes, peer: { sessions } });
+  const source = fakeSource({ ...changes, status: { ...changes.status, sessions: 2 }, peer: { sessions } });
   assert.ok(
     answerWord("dump", source).startsWith(`SessionTracker dump:
 Global Sessions(2):

@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { versionLine } from "../../src/core/base/version.ts";
 import type { ServingMode } from "../../src/core/peer/status.ts";
+import { answerCommand } from "../../src/admin/commands.ts";
+import { jacksonPieces } from "../../src/admin/json.ts";
+import { slices } from "../../src/server/slices.ts";
 import {
+  answerPieces,
   answerWord,
   isWord,
   type Word,
@@ -258,6 +262,50 @@ test("a list that would be endless stops and says so", () => {
   const lines = answerWord("wchc", source).split("\n");
   assert.equal(lines.length, linesMax + 3);
   assert.equal(lines[linesMax], `... cut after ${linesMax} lines`);
+});
+
+test("a long list is made a slice at a time, as words and as JSON", () => {
+  let read = 0;
+  function* many<T>(entry: (i: number) => T): Generator<T> {
+    for (let i = 0; i < 150_000; i++) {
+      read++;
+      yield entry(i);
+    }
+  }
+  const id = (i: number) => BigInt(i + 1) as typeof sessionId;
+  const source = fakeSource({
+    peer: {
+      connections: () => many(() => connectionFake),
+      sessions: () => many((i) => ({ id: id(i), timeoutMs: 1000, expiresAtMs: 1000 * (i % 100) })),
+      ephemerals: () => [[sessionId, many((i) => `/e${i}`)]],
+      watchesBySession: () => [[sessionId, many((i) => `/w${i}`)]],
+      watchesByPath: () => many((i) => [`/p${i}`, [sessionId]]),
+    },
+  });
+  const pieces = [
+    ...(["cons", "stat", "dump", "wchc", "wchp"] as Word[]).map((word) =>
+      answerPieces(word, source, { secure: false, rest: new Uint8Array(0) })
+    ),
+    ...["connections", "stats", "dump", "watches", "watches_by_path"].map((name) =>
+      jacksonPieces(answerCommand(name, source, new URLSearchParams()))
+    ),
+  ];
+  for (const [i, list] of pieces.entries()) {
+    // Each look at the clock is a millisecond.
+    let nowMs = 0;
+    const left = slices(list, { monotonicMs: () => nowMs++ });
+    let readMost = 0;
+    let bytesMost = 0;
+    for (let done = false; !done;) {
+      read = 0;
+      const slice = left.next();
+      readMost = Math.max(readMost, read);
+      bytesMost = Math.max(bytesMost, slice.value.length);
+      done = slice.done === true;
+    }
+    assert.ok(readMost > 10 && readMost < 1000, `list ${i} reads ${readMost} entries in one slice`);
+    assert.ok(bytesMost < 1 << 20, `list ${i} sends ${bytesMost} bytes in one slice`);
+  }
 });
 
 test("the version line satisfies those who parse it", () => {

@@ -147,6 +147,8 @@ export interface PeerStatus {
   /** Data and exists watches alone, as `wchs` counts. */
   readonly watchesData: number;
   readonly sessions: number;
+  /** Those of them that have ephemerals. */
+  readonly sessionsWithEphemerals: number;
   /** Bytes of paths and data. */
   readonly dataBytes: number;
   readonly connections: number;
@@ -182,16 +184,19 @@ export interface PeerStatus {
   readonly loading: { readonly znodes: number; readonly txns: number } | null;
 }
 
-/** The lists: made only for the commands that show them. */
+/**
+ * The lists: made only for the commands that show them, entry by entry. They may be of a million, so whoever
+ * reads one lets the server work in between; what comes or goes meanwhile may be in it or not.
+ */
 export interface PeerStatusSource {
   status(): PeerStatus;
-  connections(): ConnectionStatus[];
-  sessions(): SessionStatus[];
+  connections(): Iterable<ConnectionStatus>;
+  sessions(): Iterable<SessionStatus>;
   /** Session to the paths of its ephemerals. */
-  ephemerals(): Map<SessionId, string[]>;
+  ephemerals(): Iterable<readonly [SessionId, Iterable<string>]>;
   /** Session to the paths it watches (data and exists watches). */
-  watchesBySession(): Map<SessionId, string[]>;
-  watchesByPath(): Map<string, SessionId[]>;
+  watchesBySession(): Iterable<readonly [SessionId, Iterable<string>]>;
+  watchesByPath(): Iterable<readonly [string, readonly SessionId[]]>;
   /** Oldest first. */
   digests(): { readonly zxid: number; readonly digest: bigint }[];
   /** Quotas by top-level name, for the quota gauges: limits (-1 for none) and use. */

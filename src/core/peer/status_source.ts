@@ -3,7 +3,6 @@
  */
 import type { SessionId } from "../base/zxid.ts";
 import { OpCode, opName } from "../wire/opcodes.ts";
-import type { WatchTable } from "../watch/table.ts";
 import type { Connection } from "./connection.ts";
 import { opSlot } from "./counters.ts";
 import { ensembleStatus } from "./ensemble_status.ts";
@@ -91,6 +90,7 @@ export function makeStatusSource(
           peer.connections.filter((c) => c !== null && peer.dataWatches.hasConnection(c.number)).length,
         watchesData: peer.dataWatches.size,
         sessions: peer.sessions.size,
+        sessionsWithEphemerals: peer.tree.ephemerals.size,
         // The root's other name, "/", is counted with one byte.
         dataBytes: peer.tree.dataBytes + 1,
         connections: peer.connectionCount,
@@ -123,34 +123,35 @@ export function makeStatusSource(
         loading: peer.loading,
       };
     },
-    connections: () => live(peer).map(connectionStatus),
-    sessions(): SessionStatus[] {
+    *connections(): Generator<ConnectionStatus> {
+      for (const connection of live(peer)) yield connectionStatus(connection);
+    },
+    *sessions(): Generator<SessionStatus> {
       const toWall = clock.wallMs() - clock.monotonicMs();
-      return [...peer.sessions.all()].map((session) => ({
-        id: session.id,
-        timeoutMs: session.timeoutMs,
-        expiresAtMs: peer.sessions.expiresAtMs(session) + toWall,
-      }));
-    },
-    ephemerals(): Map<SessionId, string[]> {
-      const map = new Map<SessionId, string[]>();
-      for (const [id, rows] of peer.tree.ephemerals) {
-        map.set(
-          id,
-          [...rows].map((row) => peer.tree.pathOf(row)).sort(),
-        );
+      for (const session of peer.sessions.all()) {
+        const expiresAtMs = peer.sessions.expiresAtMs(session) + toWall;
+        yield { id: session.id, timeoutMs: session.timeoutMs, expiresAtMs };
       }
-      return map;
     },
-    watchesBySession(): Map<SessionId, string[]> {
-      const map = new Map<SessionId, string[]>();
-      for (const connection of live(peer)) {
-        if (connection.session === null || !peer.dataWatches.hasConnection(connection.number)) continue;
-        map.set(connection.session.id, [...peer.dataWatches.pathsOf(connection.number)].sort());
+    *ephemerals(): Generator<[SessionId, Iterable<string>]> {
+      for (const [id, rows] of peer.tree.ephemerals) yield [id, pathsOf(peer, rows)];
+    },
+    *watchesBySession(): Generator<[SessionId, Iterable<string>]> {
+      for (const { session, number } of live(peer)) {
+        if (session === null || !peer.dataWatches.hasConnection(number)) continue;
+        yield [session.id, peer.dataWatches.pathsOf(number)];
       }
-      return map;
     },
-    watchesByPath: () => watchesByPath(peer, peer.dataWatches),
+    *watchesByPath(): Generator<[string, SessionId[]]> {
+      for (const { path, connections } of peer.dataWatches.paths()) {
+        const ids: SessionId[] = [];
+        for (const number of connections) {
+          const session = peer.connections[number]?.session;
+          if (session !== null && session !== undefined) ids.push(session.id);
+        }
+        yield [path, ids];
+      }
+    },
     digests: () => [...peer.applier.digests],
     quotas: () =>
       [...peer.quotas.paths].map((path) => {
@@ -174,21 +175,13 @@ export function makeStatusSource(
   };
 }
 
-function live(peer: Peer): Connection[] {
-  return peer.connections.filter((connection) => connection !== null);
+/** A connection that comes or goes while they are listed may be among them or not. */
+function* live(peer: Peer): Generator<Connection> {
+  for (const connection of peer.connections) if (connection !== null) yield connection;
 }
 
-function watchesByPath(peer: Peer, table: WatchTable): Map<string, SessionId[]> {
-  const map = new Map<string, SessionId[]>();
-  for (const { path, connections } of table.paths()) {
-    const ids: SessionId[] = [];
-    for (const number of connections) {
-      const session = peer.connections[number]?.session;
-      if (session !== null && session !== undefined) ids.push(session.id);
-    }
-    map.set(path, ids);
-  }
-  return map;
+function* pathsOf(peer: Peer, rows: Iterable<number>): Generator<string> {
+  for (const row of rows) yield peer.tree.pathOf(row);
 }
 
 function connectionStatus(connection: Connection): ConnectionStatus {

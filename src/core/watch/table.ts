@@ -50,6 +50,11 @@ function hashPair(path: number, connection: number): number {
   return h ^ (h >>> 15);
 }
 
+/** The watch that is shown next; moved on when that one goes. */
+interface Cursor {
+  watch: number;
+}
+
 export class WatchTable {
   readonly #paths = new Rows(6);
   readonly #watches = new Rows(8);
@@ -63,6 +68,8 @@ export class WatchTable {
   /** First watch of each connection, by its number. */
   readonly #firstOf: number[] = [];
   #recursive = 0;
+  /** Lists of a connection's paths that somebody is reading. */
+  readonly #cursors = new Set<Cursor>();
 
   readonly #hashSeed: number;
 
@@ -186,32 +193,33 @@ export class WatchTable {
 
   // ------------------------------------------------------------------------------------- showing
 
+  /** The table may change between two of them. Rows without a watch are free ones. */
   *paths(): Generator<{ path: string; connections: number[] }> {
-    for (let bucket = 0; bucket < this.#pathBuckets.size; bucket++) {
-      let row = this.#pathBuckets.at(bucket);
-      while (row !== 0) {
-        const chunk = this.#paths.chunk(row);
-        const at = this.#paths.at(row);
-        const connections: number[] = [];
-        for (let watch = chunk[at + P.first] as number; watch !== 0;) {
-          const watchChunk = this.#watches.chunk(watch);
-          const watchAt = this.#watches.at(watch);
-          connections.push(watchChunk[watchAt + W.connection] as number);
-          watch = watchChunk[watchAt + W.pathNext] as number;
-        }
-        yield { path: this.#pathText(row), connections };
-        row = chunk[at + P.hashNext] as number;
+    for (let row = 1; row < this.#paths.end; row++) {
+      const connections: number[] = [];
+      for (let watch = this.#paths.chunk(row)[this.#paths.at(row) + P.first] as number; watch !== 0;) {
+        const chunk = this.#watches.chunk(watch);
+        const at = this.#watches.at(watch);
+        connections.push(chunk[at + W.connection] as number);
+        watch = chunk[at + W.pathNext] as number;
       }
+      if (connections.length > 0) yield { path: this.#pathText(row), connections };
     }
   }
 
+  /** The table may change between two of them. */
   *pathsOf(connection: number): Generator<string> {
-    let watch = this.#firstOf[connection] ?? 0;
-    while (watch !== 0) {
-      const chunk = this.#watches.chunk(watch);
-      const at = this.#watches.at(watch);
-      yield this.#pathText(chunk[at + W.path] as number);
-      watch = chunk[at + W.connectionNext] as number;
+    const cursor: Cursor = { watch: this.#firstOf[connection] ?? 0 };
+    this.#cursors.add(cursor);
+    try {
+      while (cursor.watch !== 0) {
+        const chunk = this.#watches.chunk(cursor.watch);
+        const at = this.#watches.at(cursor.watch);
+        cursor.watch = chunk[at + W.connectionNext] as number;
+        yield this.#pathText(chunk[at + W.path] as number);
+      }
+    } finally {
+      this.#cursors.delete(cursor);
     }
   }
 
@@ -321,6 +329,7 @@ export class WatchTable {
     const pathBefore = chunk[at + W.pathBefore] as number;
     const connectionNext = chunk[at + W.connectionNext] as number;
     const connectionBefore = chunk[at + W.connectionBefore] as number;
+    for (const cursor of this.#cursors) if (cursor.watch === watch) cursor.watch = connectionNext;
     if (connectionBefore === 0) this.#firstOf[connection] = connectionNext;
     else {this.#watches.chunk(connectionBefore)[this.#watches.at(connectionBefore) + W.connectionNext] =
         connectionNext;}

@@ -74,6 +74,48 @@ test("500,000 watches on paths of their own cost at most 115 bytes each", () => 
   assert.ok(each > 40 && each <= 115, `${each} bytes`);
 });
 
+test("lists are right while the table changes under them", () => {
+  const table = new WatchTable();
+  const add = (connection: number, path: string) => {
+    const bytes = bytesOf(path);
+    table.add(connection, bytes, 0, bytes.length, WatchMode.Standard);
+  };
+  const fire = (path: string) => table.fire(bytesOf(path), 0, path.length);
+  for (let i = 0; i < 100; i++) {
+    add(1, `/${i}`);
+    add(2, `/${i}`);
+  }
+  // The newest is told first: what goes behind it, before it and right after it is not missed and not told.
+  const seen: string[] = [];
+  for (const path of table.pathsOf(1)) {
+    seen.push(path);
+    const next = Number(path.slice(1)) - 1;
+    if (next % 3 === 0) fire(`/${next}`);
+    fire(path);
+    add(2, `/new${next}`);
+  }
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 100 }, (_, i) => 99 - i).filter((i) => i === 99 || i % 3 !== 0).map((i) => `/${i}`),
+  );
+  // Abandoned in the middle, and ended by the end of the connection.
+  add(3, "/x");
+  add(3, "/y");
+  for (const path of table.pathsOf(3)) {
+    assert.equal(path, "/y");
+    table.removeConnection(3);
+  }
+  const before = [...table.paths()].map(({ path }) => path);
+  const byPath: string[] = [];
+  for (const { path } of table.paths()) {
+    byPath.push(path);
+    if (byPath.length < 200) add(4, `/later${byPath.length}`);
+    fire(path);
+  }
+  assert.deepEqual(byPath.slice(0, before.length), before);
+  assert.equal(new Set(byPath).size, byPath.length);
+});
+
 test("a table hears what maps hear", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 150, size: "max" }), (steps) => {
