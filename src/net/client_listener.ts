@@ -7,11 +7,7 @@
  *
  * The first four bytes of a line may be a four-letter word instead of a length (client-protocol 1.4).
  */
-import {
-  frameBytesMax as frameBytesMaxDefault,
-  unsentBytesMax,
-  unsentBytesPause,
-} from "../core/base/limits.ts";
+import { frameBytesMax as frameBytesMaxDefault } from "../core/base/limits.ts";
 import { addressText } from "../core/base/ip.ts";
 import type { Connection } from "../core/peer/connection.ts";
 import type { TcpHandler, TcpSocket } from "../runtime/ports.ts";
@@ -25,6 +21,8 @@ export interface LineLimits {
 
 /** An answer slice by slice; the last is returned. */
 export type Answer = Iterator<Uint8Array, Uint8Array, undefined>;
+/** A socket that has more than this is given no more: what waits is kept better, and counted, in the core. */
+const socketBytesMax = 16 << 10;
 
 /** Who takes what the lines bring. */
 export interface LineOwner {
@@ -116,8 +114,9 @@ export class ClientLine implements TcpHandler {
     return this.#held?.length ?? 0;
   }
 
+  /** It could go on if there were room: what arrived is held, or in the core reads wait. */
   get isHeld(): boolean {
-    return this.#held !== null;
+    return this.#held !== null || (this.connection !== null && this.connection.order.isReady);
   }
 
   /**
@@ -305,53 +304,35 @@ export class ClientLine implements TcpHandler {
     return true;
   }
 
-  get unsentBytes(): number {
-    return this.#socket.unsentBytes;
-  }
-
-  get isBehind(): boolean {
-    return this.#socket.unsentBytes > unsentBytesPause;
-  }
-
   drained(): void {
     this.#pour();
-    if (this.#held === null) return;
-    this.release();
-    this.#owner.turn();
+    this.flush();
+    if (this.isHeld) this.#owner.turn();
   }
 
   // --------------------------------------------------------------------------------------- sending
 
-  /** Sends what the core wrote since the last turn. */
-  flush(): void {
+  /** Sends what the core wrote since the last turn, as far as the socket takes it. */
+  flush(bytesMax = socketBytesMax): void {
     const { connection } = this;
-    if (connection === null || connection.out.length === 0) return;
-    const { out } = connection;
-    if (this.#gone) return out.clear();
-    const bytes = out.view();
-    this.#owner.countBytes(0, bytes.length);
-    this.#socket.write(bytes);
-    const unsent = this.#socket.unsentBytes;
-    // Taken whole by the kernel, the array is ours again; else it belongs to the socket now.
-    if (unsent === 0 && out.bytes.length <= 1 << 16) out.clear();
-    else {
-      out.bytes = new Uint8Array(0);
-      out.clear();
-    }
-    if (unsent > unsentBytesMax) {
-      this.#owner.count("dropped");
-      this.#owner.warn(
-        "reader_slow",
-        `Closed: the client left ${unsent} bytes of replies and events unread`,
-        this,
-      );
-      this.destroy();
+    if (connection === null) return;
+    const { flow } = connection;
+    if (this.#gone) return flow.drop();
+    const socket = this.#socket;
+    flow.settle(socket.unsentBytes);
+    while (socket.unsentBytes <= bytesMax) {
+      const bytes = flow.take();
+      if (bytes === null) return;
+      this.#owner.countBytes(0, bytes.length);
+      socket.write(bytes);
+      flow.settle(socket.unsentBytes);
     }
   }
 
   /** Hangs up after what was sent has left. */
   end(): void {
     if (this.#ending) return;
+    this.flush(Infinity);
     this.#ending = true;
     this.#held = null;
     if (this.#paused) this.#socket.resume();

@@ -6,12 +6,7 @@
  * that it works while we send; then each connection's bytes leave in one write; then lines that had to
  * wait may go on. Nothing here decides anything about znodes.
  */
-import {
-  appendBytesPause,
-  behindConnectBytesMax,
-  replyBytesPause,
-  waitingBytesPause,
-} from "../core/base/limits.ts";
+import { behindConnectBytesMax, replyBytesPause } from "../core/base/limits.ts";
 import { type Connection, ConnectionState } from "../core/peer/connection.ts";
 import type { ClientFrame } from "../core/peer/events.ts";
 import type { Peer } from "../core/peer/peer.ts";
@@ -33,8 +28,8 @@ const lookMs = 500;
  */
 const sharedTurnTxnsMin = 4;
 
-/** How often held lines go on within one turn. */
-const roundsMax = 16;
+/** So long may lines that were held go on within one turn. */
+const heldMsMax = 8;
 
 export interface Words {
   bytes(head: Uint8Array): number;
@@ -48,7 +43,6 @@ export interface LoopParts {
   readonly logger: Logger;
   readonly counters: ShellCounters;
   readonly limits: LineLimits;
-  readonly outstandingMax: number;
   readonly words: Words;
   readonly fatal: (message: string) => void;
 }
@@ -66,7 +60,6 @@ export class Loop implements LineOwner {
   readonly #logger: Logger;
   readonly #notes: NoteLimit;
   readonly #counters: ShellCounters;
-  readonly #outstandingMax: number;
   readonly #words: Words;
   readonly #lines = new Set<ClientLine>();
   readonly #lineOf = new Map<Connection, ClientLine>();
@@ -88,7 +81,7 @@ export class Loop implements LineOwner {
   #turning = false;
   #turnComes = false;
   #lookAtMs = 0;
-  #goOn: (() => void) | null = null;
+  #goesOn = false;
   #stopped = false;
   #idleWaiters: (() => void)[] = [];
 
@@ -100,7 +93,6 @@ export class Loop implements LineOwner {
     this.#notes = new NoteLimit(parts.logger);
     this.#counters = parts.counters;
     this.limits = parts.limits;
-    this.#outstandingMax = parts.outstandingMax;
     this.#words = parts.words;
     this.#fatal = parts.fatal;
     parts.storage.onDurable = (last) => this.#durable(last);
@@ -133,19 +125,7 @@ export class Loop implements LineOwner {
   }
 
   mayRead(line: ClientLine): boolean {
-    if (line.isBehind) return false;
-    const { connection } = line;
-    // Small requests may ask for large replies: those leave before more are made.
-    if (connection !== null && connection.out.length + connection.order.replyBytesWaiting > replyBytesPause) {
-      return false;
-    }
-    if (connection?.state === ConnectionState.Held) return false;
-    if (connection === null || connection.order.outstanding === 0) return true;
-    // Until the session is there nothing can be answered, so nothing more is taken.
-    if (connection.state === ConnectionState.Opening) return false;
-    const peer = this.#peer;
-    return peer.outstanding < this.#outstandingMax && peer.appendBytesWaiting < appendBytesPause &&
-      peer.waitingBytes < waitingBytesPause;
+    return line.connection === null || this.#peer.mayTake(line.connection);
   }
 
   frame(line: ClientLine, bytes: Uint8Array, start: number, end: number): void {
@@ -278,17 +258,25 @@ export class Loop implements LineOwner {
     this.#turning = true;
     this.#drain();
     if (this.#peer.hasUntimedReads) this.#peer.timeReads(this.#clock.monotonicMs());
-    for (let round = 0; this.#held.size > 0 && this.#releaseHeld(); round++) {
-      if (round < roundsMax) continue;
-      // One who asks much may go on when others had their turn.
-      this.#goOn ??= this.#clock.after(0, () => {
-        this.#goOn = null;
-        this.turn();
-      });
-      break;
-    }
+    if (this.#held.size > 0 && !this.#goesOn) this.#letGoOn();
     this.#turning = false;
   }
+
+  /** Held lines go on where there is room; those who ask much when others had their turn. */
+  #letGoOn(): void {
+    const untilMs = this.#clock.monotonicMs() + heldMsMax;
+    while (this.#releaseHeld(untilMs)) {
+      if (this.#clock.monotonicMs() < untilMs) continue;
+      this.#goesOn = true;
+      this.#clock.soon(this.#heldTurn);
+      return;
+    }
+  }
+
+  readonly #heldTurn = (): void => {
+    this.#goesOn = false;
+    this.#turnNow();
+  };
 
   #drain(): void {
     const { outbox } = this.#peer;
@@ -302,14 +290,21 @@ export class Loop implements LineOwner {
     for (const connection of dirty) {
       connection.dirty = false;
       const line = this.#lineOf.get(connection);
-      if (line === undefined) connection.out.clear();
-      else line.flush();
+      if (line === undefined) {
+        connection.flow.drop();
+        continue;
+      }
+      line.flush();
+      if (line.isHeld) this.#held.add(line);
     }
     dirty.length = 0;
     for (const connection of closing) {
       const line = this.#lineOf.get(connection);
       this.#lineOf.delete(connection);
-      line?.end();
+      if (connection.isCut) {
+        this.count("dropped");
+        line?.destroy();
+      } else line?.end();
     }
     closing.length = 0;
     if (notes.length > 0) {
@@ -374,16 +369,31 @@ export class Loop implements LineOwner {
     logReads.length = 0;
   }
 
-  /** Lets held lines go on where there is room. True: some did. */
-  #releaseHeld(): boolean {
+  /** Lets held lines go on where there is room, each in its turn. True: some did. */
+  #releaseHeld(untilMs: number): boolean {
     let moved = false;
     for (const line of [...this.#held]) {
-      if (line.release()) moved = true;
-      if (!line.isHeld) this.#held.delete(line);
+      this.#held.delete(line);
+      if (this.#readsGoOn(line) || line.release()) moved = true;
+      if (line.isHeld) this.#held.add(line);
+      if (moved && this.#clock.monotonicMs() >= untilMs) break;
     }
     this.#frame.monoMs = 0;
     if (moved) this.#drain();
     return moved;
+  }
+
+  /** Reads that waited in the core for the client to take what it was sent. True: some went on. */
+  #readsGoOn({ connection }: ClientLine): boolean {
+    if (connection === null || !connection.order.isReady) return false;
+    if (connection.flow.owed > replyBytesPause) return false;
+    this.#peer.step({
+      kind: "clientDrained",
+      connection: connection.number,
+      wallMs: Math.floor(this.#clock.wallMs()),
+      monoMs: this.#clock.monotonicMs(),
+    });
+    return true;
   }
 
   // ------------------------------------------------------------------------------------------ end

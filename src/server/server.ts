@@ -80,6 +80,7 @@ export function makeServer(parts: ServerParts): MadeServer {
       neverUsedMs: settings.containerNeverUsedMs,
     },
     enforceAuthSchemes: settings.enforceAuthSchemes,
+    outstandingMax: settings.outstandingRequestsMax,
     ensemble: settings.ensemble === null ? null : memberOf(settings.ensemble),
     bornWallMs: clock.wallMs(),
     bornMonoMs: clock.monotonicMs(),
@@ -107,7 +108,6 @@ export function makeServer(parts: ServerParts): MadeServer {
     logger,
     counters,
     limits: settings,
-    outstandingMax: settings.outstandingRequestsMax,
     fatal: onFatal,
     words: {
       bytes(head) {

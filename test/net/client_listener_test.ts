@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { unsentBytesMax, unsentBytesPause } from "../../src/core/base/limits.ts";
+import { unsentBytesPause } from "../../src/core/base/limits.ts";
 import { Connection } from "../../src/core/peer/connection.ts";
 import {
   acceptLine,
@@ -67,7 +67,7 @@ class CardboardOwner implements LineOwner {
   readonly waiting: (() => void)[] = [];
 
   mayRead(line: ClientLine): boolean {
-    return this.room > 0 && !line.isBehind;
+    return this.room > 0 && (line.connection?.flow.owed ?? 0) <= unsentBytesPause;
   }
   opened(line: ClientLine): Connection {
     this.opens++;
@@ -299,11 +299,11 @@ test("a line held lets the rest of its bytes wait and goes on where it stopped",
   assert.equal(line.release(), true);
   assert.deepEqual([owner.frames, socket.paused], [["1", "2", "3"], true]);
   owner.room = 9;
-  line.drained();
+  assert.equal(line.release(), true);
   assert.deepEqual([owner.frames, socket.paused, line.isHeld], [["1", "2", "3", "4"], false, false]);
 });
 
-test("who does not read is not read from, and cut off in the end", () => {
+test("who does not read is not read from, and its socket is given little", () => {
   const { owner, socket, line } = made();
   line.data(framed("hello"));
   const { connection } = line;
@@ -311,15 +311,34 @@ test("who does not read is not read from, and cut off in the end", () => {
   socket.slow = true;
   connection.out.raw(new Uint8Array(unsentBytesPause + 1));
   line.flush();
-  assert.deepEqual([line.isBehind, connection.out.length], [true, 0]);
+  assert.deepEqual([connection.flow.owed, connection.out.length], [unsentBytesPause + 1, 0]);
   line.data(framed("more"));
   assert.deepEqual([owner.frames.length, line.isHeld], [1, true]);
+  connection.out.raw(new Uint8Array(1000));
+  line.flush();
+  assert.deepEqual([socket.written.length, connection.flow.owed], [1, unsentBytesPause + 1001]);
+  socket.slow = false;
   socket.unsentBytes = 0;
   line.drained();
+  assert.deepEqual([socket.written.length, connection.flow.owed], [2, 0]);
+  assert.equal(line.release(), true);
   assert.deepEqual([owner.frames.length, line.isHeld, socket.paused], [2, false, false]);
-  connection.out.raw(new Uint8Array(unsentBytesMax + 1));
-  line.flush();
-  assert.deepEqual([socket.life, owner.counted], ["destroyed", ["dropped"]]);
+});
+
+test("what is left is sent before the line ends", () => {
+  const { socket, line } = made();
+  line.data(framed("hello"));
+  const { connection } = line;
+  assert.ok(connection !== null);
+  socket.slow = true;
+  for (const bytes of [100_000, 200_000]) {
+    connection.out.raw(new Uint8Array(bytes));
+    line.flush();
+  }
+  assert.deepEqual(socket.written.map(({ length }) => length), [100_000]);
+  line.end();
+  assert.deepEqual(socket.written.map(({ length }) => length), [100_000, 200_000]);
+  assert.equal(socket.life, "ended");
 });
 
 test("bytes given to a slow socket are not written over", () => {

@@ -26,7 +26,9 @@ export class ClientLine implements Connected {
     const { timeline, chance, plan, network } = world;
     const traits = { delayMsMin: plan.netMsMin, delayMsMax: plan.netMsMax, cutsMax: 1 };
     this.#up = new Pipe(timeline, chance, traits, {
-      isOpen: () => !member.isFrozen && !network.isStalled(client.id, member.sid),
+      isOpen: () =>
+        !member.isFrozen && !network.isStalled(client.id, member.sid) &&
+        (this.#connection === null || member.mayTake(this.#connection)),
       deliver: (bytes) => {
         if (this.#connection !== null) member.clientFrame(this.#connection, bytes);
       },
@@ -61,6 +63,11 @@ export class ClientLine implements Connected {
   pump(): void {
     this.#up.pump();
     this.#down.pump();
+  }
+
+  /** Something has arrived that the member does not take yet. */
+  get isWaiting(): boolean {
+    return this.#up.isWaiting;
   }
 
   #tellMember(): void {

@@ -215,8 +215,8 @@ export class Member {
     const { outbox } = peer;
     for (const connection of outbox.dirty) {
       connection.dirty = false;
-      this.#lines.get(connection)?.write(connection.out.copy());
-      connection.out.clear();
+      this.#lines.get(connection)?.write(connection.flow.takeAll());
+      if (connection.order.isReady) this.#world.timeline.after(0, () => this.#clientDrained(connection));
     }
     outbox.dirty.length = 0;
     for (const connection of outbox.closing) {
@@ -229,6 +229,9 @@ export class Member {
       this.#world.network.pair(this.sid, to).send(this, bytes);
     }
     outbox.votes.length = 0;
+    for (const [connection, line] of this.#lines) {
+      if (line.isWaiting && peer.mayTake(connection)) this.#world.timeline.after(0, () => line.pump());
+    }
     this.#drainLinks(peer);
     this.#takeDisk(peer);
     for (const read of outbox.logReads) {
@@ -432,6 +435,16 @@ export class Member {
       wallMs,
       monoMs,
     }));
+  }
+
+  mayTake(connection: Connection): boolean {
+    return this.peer === null || this.peer.mayTake(connection);
+  }
+
+  #clientDrained(connection: Connection): void {
+    if (this.peer?.connections[connection.number] !== connection) return;
+    const { number } = connection;
+    this.step((wallMs, monoMs) => ({ kind: "clientDrained", connection: number, wallMs, monoMs }));
   }
 
   clientClosed(connection: Connection): void {

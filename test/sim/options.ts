@@ -34,6 +34,7 @@ export function optionsOf(
     },
     reaper: { checkMs: 60_000, perMinuteMax: 10_000, neverUsedMs: 0 },
     enforceAuthSchemes: [],
+    outstandingMax: 1000,
     bornWallMs,
     bornMonoMs,
     hashSeed,

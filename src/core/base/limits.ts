@@ -59,6 +59,10 @@ export const unsentBytesPause = 1 << 20;
 export const replyBytesPause = 1 << 20;
 /** Reply and event bytes that one client may leave unread before it is cut off. */
 export const unsentBytesMax = 64 << 20;
+/** The same of all clients together: beyond it no more is read from those who left anything unread, … */
+export const unsentTotalPause = 64 << 20;
+/** … and beyond this those that left most are cut off. */
+export const unsentTotalMax = 160 << 20;
 
 /** Longest reply that a request can ask for piece by piece; above it the request is refused. */
 export const replyBytesMax = 16 << 20;
@@ -106,6 +110,8 @@ assert(
   connectsHeldMax * (connectHeldBytesMax + behindConnectBytesMax) <= 128 << 20,
   "clients that wait for a leader cost little",
 );
+assert(unsentTotalPause < unsentTotalMax, "slow readers are paused before they are cut off");
+assert(unsentBytesMax < unsentTotalMax, "one slow reader does not make another one lose its connection");
 assert((epochMax + 1) * 0x1_0000_0000 <= Number.MAX_SAFE_INTEGER + 1, "every zxid is an exact number");
 
 /** Lengths that follow from the settings. */

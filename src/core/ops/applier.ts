@@ -5,9 +5,9 @@
  * the watches fire, then the reply is written; so an event always precedes the reply that could
  * reveal the change (client-protocol 3.4). A multi's parts follow one another the same way.
  */
-import { must } from "../base/assert.ts";
 import { bytesOf } from "../base/bytes.ts";
 import { digestHistoryEvery, digestHistoryMax } from "../base/limits.ts";
+import { Piece } from "../base/piece.ts";
 import { sessionIdOf } from "../base/zxid.ts";
 import type { SessionTable } from "../session/table.ts";
 import { aclAllows, aclIdOpen } from "../tree/acl.ts";
@@ -28,16 +28,19 @@ import { writeMultiEnd, writeMultiHeader } from "./reads.ts";
 /** Who can hear events: a connection, seen from here. */
 export interface Listener {
   readonly identities: readonly Id[];
-  readonly out: Writer;
   toldAt: number;
-  packetsSent: number;
 }
 
-/** Answers by number; and is told that a listener has something to send. */
+/** Answers by number. */
 export interface Listeners {
+  /** Null where nobody is any more. */
   listener(number: number): Listener | null;
-  heard(number: number): void;
+  /** Sends it an event; `shared` are the same bytes where several hear it. */
+  hear(number: number, event: Writer, shared: Piece | null): void;
 }
+
+/** Copies of one event that are worth an array that all share. */
+const sharedBytesMin = 1024;
 
 const stat = statBlank();
 const slashBytes = new Uint8Array([0x2f]);
@@ -396,16 +399,17 @@ export class Applier implements TxnVisitor {
     event.clear();
     writeEvent(event, this.#zxid, type, bytes, start, end);
     const list = acl === aclIdOpen || this.#skipAcl ? null : this.#tree.acls.list(acl);
+    const isShared = count > 1 && count * event.length >= sharedBytesMin;
+    const shared = isShared ? new Piece(event.copy()) : null;
     for (let i = 0; i < count; i++) {
       const number = table.hits[i] as number;
-      const listener = must(this.#listeners.listener(number), "a watch belongs to a connection");
-      if (listener.toldAt === this.#told) continue;
+      const listener = this.#listeners.listener(number);
+      // Its line is over, perhaps because of this very event.
+      if (listener === null || listener.toldAt === this.#told) continue;
       listener.toldAt = this.#told;
       if (list !== null && !aclAllows(list, Perm.Read, listener.identities)) continue;
-      listener.out.rawRange(event.bytes, 0, event.length);
-      listener.packetsSent++;
       this.#count(type);
-      this.#listeners.heard(number);
+      this.#listeners.hear(number, event, shared);
     }
   }
 

@@ -106,10 +106,20 @@ export class Reads {
 
   /** How long a reply will be, about, for requests whose reply may be much longer than they are. */
   replyBytes(op: number, r: Reader): number {
-    const isData = op === OpCode.GetData;
-    if (!isData && op !== OpCode.GetChildren && op !== OpCode.GetChildren2) {
-      return op === OpCode.MultiRead ? replyBytesPause : 0;
+    if (op !== OpCode.MultiRead) return this.#replyBytesOf(op, r);
+    const { bytes } = r;
+    let sum = 0;
+    for (const { op: part, start, end } of readMulti(r, "read") ?? []) {
+      r.reset(bytes, start, end);
+      sum += this.#replyBytesOf(part, r);
+      if (sum > replyBytesPause) break;
     }
+    return sum;
+  }
+
+  #replyBytesOf(op: number, r: Reader): number {
+    const isData = op === OpCode.GetData;
+    if (!isData && op !== OpCode.GetChildren && op !== OpCode.GetChildren2) return 0;
     const length = r.span();
     const row = length < 0 ? 0 : this.#tree.findLive(r.bytes, r.at - length, r.at);
     if (row === 0) return 0;

@@ -33,6 +33,12 @@ export class ClientOrder {
     return this.#head === this.#entries.length;
   }
 
+  /** What is next is a waiting request that may be answered. */
+  get isReady(): boolean {
+    const entry = this.#entries[this.#head];
+    return typeof entry === "object" && !entry.blocked;
+  }
+
   pushWrite(): void {
     this.outstanding++;
     const last = this.#entries.length - 1;

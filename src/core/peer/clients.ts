@@ -7,7 +7,14 @@
  *
  * Always true: each connection's replies leave in the order of its requests.
  */
-import { identitiesMax, identityBytesMax, requestHeaderBytes, unsentBytesMax } from "../base/limits.ts";
+import {
+  identitiesMax,
+  identityBytesMax,
+  replyBytesMax,
+  replyBytesPause,
+  requestHeaderBytes,
+} from "../base/limits.ts";
+import { fail } from "../base/assert.ts";
 import { sessionHex, type SessionId, sessionIdOf } from "../base/zxid.ts";
 import { type Applier, writeEvent } from "../ops/applier.ts";
 import { beginFrame, endFrame, failFrame, headerFrame } from "../ops/frames.ts";
@@ -109,15 +116,7 @@ export class Clients {
         if (this.#road.electing && this.#held.hold(connection, bytes, start, end, this.monoMs)) return;
         return this.#connect(connection, bytes, start, end);
       case ConnectionState.Opening:
-        connection.waitingToOpen.push({
-          bytes,
-          start,
-          end,
-          arrivedMs: this.monoMs,
-          identities: connection.identities,
-          replyBytes: 0,
-          blocked: false,
-        });
+        fail("a line whose session is not there yet is not read from");
         return;
       default:
         // Closing or closed: what follows a closeSession is dropped.
@@ -211,16 +210,13 @@ export class Clients {
     this.sessions.touch(session, this.monoMs);
     this.#road.touch(session);
     this.welcome(connection, session.timeoutMs, session);
-    const waiting = connection.waitingToOpen;
-    connection.waitingToOpen = [];
-    for (const frame of waiting) this.frame(connection, frame.bytes, frame.start, frame.end);
   }
 
   welcome(connection: Connection, timeoutMs: number, session: Session | null): void {
     writeConnectResponse(connection.out, timeoutMs, session, connection.hasReadOnlyByte);
     connection.packetsSent++;
     this.counters.packetsSent++;
-    this.outbox.touch(connection);
+    this.table.touch(connection);
   }
 
   #request(connection: Connection, bytes: Uint8Array, start: number, end: number): void {
@@ -242,11 +238,11 @@ export class Clients {
       headerFrame(connection.out, xid, 0, 0);
       connection.out.i32(-1);
       connection.out.i32At(connection.out.length - 24, 20);
-      return this.outbox.touch(connection);
+      return this.table.touch(connection);
     }
     if (this.options.enforceAuthSchemes.length > 0 && !this.#isProven(connection)) {
       headerFrame(connection.out, xid, 0, ErrorCode.SessionClosedRequireSaslAuth);
-      this.outbox.touch(connection);
+      this.table.touch(connection);
       return this.refuse(
         connection,
         "auth_required",
@@ -307,7 +303,7 @@ export class Clients {
       default:
         // Also what no client may ask: check alone, createSession, deleteContainer (client-protocol 4.7).
         headerFrame(connection.out, xid, -1, ErrorCode.Unimplemented);
-        this.outbox.touch(connection);
+        this.table.touch(connection);
         return this.refuse(
           connection,
           "op_unknown",
@@ -339,7 +335,7 @@ export class Clients {
     const scheme = r.string();
     const auth = r.buffer();
     const added = r.failed ? null : authenticate(scheme, auth, connection.address, this.options.judge.auth);
-    this.outbox.touch(connection);
+    this.table.touch(connection);
     if (added === null) {
       this.counters.authFailed++;
       headerFrame(connection.out, xid, 0, ErrorCode.AuthFailed);
@@ -408,7 +404,7 @@ export class Clients {
       this.counters.latency.record(latency);
       this.counters.read.record(latency);
     }
-    this.outbox.touch(connection);
+    this.table.touch(connection);
   }
 
   // ------------------------------------------------------------------------------------- answers
@@ -437,34 +433,42 @@ export class Clients {
     this.counters.countResponse(out.length - at - 4);
     this.counters.latency.record(latency);
     this.counters.write.record(latency);
-    this.outbox.touch(connection);
+    this.table.touch(connection);
     this.readsBehind(connection);
   }
 
-  /** Reads that waited for the write just answered, up to the next write. */
+  /**
+   * Reads that waited for the write just answered, up to the next write. What there is no room for goes
+   * on once the client took some.
+   */
   readsBehind(connection: Connection): void {
-    const table = this.table;
-    for (
-      let waiting = table.shiftWaiting(connection);
-      waiting !== null;
-      waiting = table.shiftWaiting(connection)
-    ) {
-      const r = this.#reader;
-      r.reset(waiting.bytes, waiting.start, waiting.end);
-      const xid = r.i32();
-      const op = r.i32();
-      const { identities } = connection;
-      connection.identities = waiting.identities;
-      this.#read(connection, xid, op, r, waiting.arrivedMs);
-      connection.identities = identities;
-      // The shell can send nothing in between; a thousand reads of a megabyte each are too much at once.
-      if (connection.out.length > unsentBytesMax) {
-        this.refuse(
-          connection,
-          "replies_unsent",
-          `Closed: ${connection.out.length} bytes of replies at once, after reads that waited for a write`,
-        );
-      }
+    while (connection.flow.owed <= replyBytesPause && this.#readNext(connection));
+  }
+
+  /** A write of this connection is about to change the tree: the reads before it must not see that. */
+  readsBefore(connection: Connection): void {
+    const owed = connection.flow.owed;
+    while (this.#readNext(connection)) {
+      if (connection.flow.owed - owed <= replyBytesMax) continue;
+      return this.refuse(
+        connection,
+        "replies_unsent",
+        `Closed: reads that wait between two writes are answered with more than ${replyBytesMax} bytes`,
+      );
     }
+  }
+
+  #readNext(connection: Connection): boolean {
+    const waiting = this.table.shiftWaiting(connection);
+    if (waiting === null) return false;
+    const r = this.#reader;
+    r.reset(waiting.bytes, waiting.start, waiting.end);
+    const xid = r.i32();
+    const op = r.i32();
+    const { identities } = connection;
+    connection.identities = waiting.identities;
+    this.#read(connection, xid, op, r, waiting.arrivedMs);
+    connection.identities = identities;
+    return true;
   }
 }

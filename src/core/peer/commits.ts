@@ -78,6 +78,7 @@ export class Commits {
       : connections.get(origin);
     const body = this.#body;
     body.clear();
+    if (connection !== null && connection.order.isReady) this.#clients.readsBefore(connection);
     const code = applier.apply(bytes, start, end, type, zxid, connection === null ? null : body);
     if (connection !== null && connection.plainCreates.size > 0) {
       const wasPlain = connection.plainCreates.delete(learner === null ? zxid : cxid);

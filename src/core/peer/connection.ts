@@ -1,19 +1,20 @@
 /**
  * Connection: one client's line to this peer, as the core sees it.
  *
- * Replies and events are encoded straight into `out`; the shell sends what is there once per turn.
- * `queue` keeps the order of replies (client_order.ts).
+ * Replies and events are encoded straight into `out`; the shell sends what `flow` has once per turn.
+ * `order` keeps the order of replies (client_order.ts).
  */
-import { Writer } from "../wire/writer.ts";
+import type { Writer } from "../wire/writer.ts";
 import type { Id } from "../wire/records.ts";
 import type { Session } from "../session/table.ts";
 import type { SessionId } from "../base/zxid.ts";
-import { ClientOrder, type Waiting } from "./client_order.ts";
+import { ClientOrder } from "./client_order.ts";
+import { Outflow, UnsentTotal } from "./outflow.ts";
 
 export const ConnectionState = {
   /** Nothing was heard yet. */
   Fresh: 0,
-  /** A session is being created; what arrives waits. */
+  /** A session is being created or comes back; nothing more is taken until it is there. */
   Opening: 1,
   Open: 2,
   /** closeSession was asked for; what arrives is dropped. */
@@ -29,15 +30,15 @@ export class Connection {
   readonly address: string;
   readonly port: number;
   readonly secure: boolean;
-  readonly out = new Writer();
+  readonly flow: Outflow;
+  /** The end of `flow`. */
+  readonly out: Writer;
   readonly order = new ClientOrder();
   state: ConnectionState = ConnectionState.Fresh;
   identities: readonly Id[];
   session: Session | null = null;
   /** The id that a createSession in flight will give it. */
   sessionOffered: SessionId = 0n as SessionId;
-  /** Frames that came before the session was there. */
-  waitingToOpen: Waiting[] = [];
   /** Zxids of containers in flight that were asked for with a plain create, which is answered by the path alone. */
   readonly plainCreates = new Set<number>();
   /** Cxids of writes that went to the leader and did not come back as commits, oldest first from `forwardedHead`. */
@@ -50,6 +51,8 @@ export class Connection {
   hasReadOnlyByte = false;
   /** In the outbox's list of connections with something to send. */
   dirty = false;
+  /** So far behind that its line is cut, not ended in order. */
+  isCut = false;
   /** Marks who was told of the change being applied. */
   toldAt = 0;
 
@@ -66,7 +69,9 @@ export class Connection {
   latencySumMs = 0;
   latencyCount = 0;
 
-  constructor(number: number, address: string, port: number, secure: boolean) {
+  constructor(number: number, address: string, port: number, secure: boolean, unsent = new UnsentTotal()) {
+    this.flow = new Outflow(unsent);
+    this.out = this.flow.out;
     this.number = number;
     this.address = address;
     this.port = port;

@@ -1,18 +1,25 @@
 /**
  * Connection table: who is connected, by number, and how much they are owed.
  *
+ * Events can't be held back as requests can. So when what all clients left unread is too much, those
+ * are cut off that are furthest behind.
+ *
  * A number is small and is used again, because watches and txns in flight name connections by it; so
  * it is given out again only when nothing in flight names it any more.
  *
  * Always true: `outstanding` is the sum over all orders, `waitingBytes` the bytes of what waits there.
  */
 import { assert } from "../base/assert.ts";
+import { unsentBytesMax, unsentBytesPause, unsentTotalMax, unsentTotalPause } from "../base/limits.ts";
+import type { Piece } from "../base/piece.ts";
 import type { Listener, Listeners } from "../ops/applier.ts";
 import type { WatchTable } from "../watch/table.ts";
+import type { Writer } from "../wire/writer.ts";
 import type { Waiting } from "./client_order.ts";
 import { Connection, ConnectionState } from "./connection.ts";
 import type { PeerCounters } from "./counters.ts";
 import type { Outbox } from "./outbox.ts";
+import { UnsentTotal } from "./outflow.ts";
 
 export class ConnectionTable implements Listeners {
   /** By number; 0 is nobody. */
@@ -22,6 +29,8 @@ export class ConnectionTable implements Listeners {
   outstanding = 0;
   /** Bytes of the reads among them, which wait behind writes. */
   waitingBytes = 0;
+  /** What clients did not take yet. */
+  readonly unsent = new UnsentTotal();
   readonly #numbersFree: number[] = [];
   readonly #outbox: Outbox;
   readonly #counters: PeerCounters;
@@ -39,7 +48,7 @@ export class ConnectionTable implements Listeners {
 
   open(address: string, port: number, secure: boolean, monoMs: number): Connection {
     const number = this.#numbersFree.pop() ?? this.list.length;
-    const connection = new Connection(number, address, port, secure);
+    const connection = new Connection(number, address, port, secure, this.unsent);
     connection.establishedMs = monoMs;
     this.list[number] = connection;
     this.count++;
@@ -49,14 +58,58 @@ export class ConnectionTable implements Listeners {
   // ----------------------------------------------------------------------------------- listening
 
   listener(number: number): Listener | null {
-    return this.get(number);
+    const connection = this.get(number);
+    return connection === null || connection.state === ConnectionState.Closed ? null : connection;
   }
 
-  heard(number: number): void {
-    const connection = this.get(number);
-    if (connection === null) return;
+  hear(number: number, event: Writer, shared: Piece | null): void {
+    const connection = this.list[number] as Connection;
+    connection.flow.hear(event, shared);
+    connection.packetsSent++;
     this.#counters.packetsSent++;
+    this.touch(connection);
+  }
+
+  // -------------------------------------------------------------------------------------- sending
+
+  /** Something was written to this connection. */
+  touch(connection: Connection): void {
     this.#outbox.touch(connection);
+    connection.flow.count();
+    if (connection.flow.owed > unsentBytesMax) this.#cut(connection);
+    if (this.unsent.bytes > unsentTotalMax) this.#cutSlowest();
+  }
+
+  /** Has it taken enough of what it asked for to be given more? */
+  hasRoom(connection: Connection): boolean {
+    const { owed } = connection.flow;
+    if (owed + connection.order.replyBytesWaiting > unsentBytesPause) return false;
+    return owed === 0 || this.unsent.bytes <= unsentTotalPause;
+  }
+
+  #cutSlowest(): void {
+    while (this.unsent.bytes > unsentTotalMax) {
+      let slowest: Connection | null = null;
+      for (const one of this.list) {
+        if (one === null || one.state === ConnectionState.Closed) continue;
+        if (slowest === null || one.flow.owed > slowest.flow.owed) slowest = one;
+      }
+      if (slowest === null || slowest.flow.owed === 0) return;
+      this.#cut(slowest);
+    }
+  }
+
+  #cut(connection: Connection): void {
+    if (connection.state === ConnectionState.Closed) return;
+    const { owed } = connection.flow;
+    this.#counters.connectionsSlow++;
+    this.#outbox.note(
+      "warn",
+      "reader_slow",
+      `Closed: the client left ${owed} bytes of replies and events unread, all clients together ${this.unsent.bytes}`,
+      { client: `${connection.address}:${connection.port}` },
+    );
+    this.close(connection);
   }
 
   // --------------------------------------------------------------------------------------- order
@@ -97,6 +150,11 @@ export class ConnectionTable implements Listeners {
   /** Asks the shell to send what is there and then to close. The session lives on. */
   close(connection: Connection): void {
     if (connection.state === ConnectionState.Closed) return;
+    // Nobody waits for a client to take what it did not take before.
+    if (connection.flow.owed > unsentBytesPause) {
+      connection.isCut = true;
+      connection.flow.drop();
+    }
     this.forget(connection);
     this.#outbox.closing.push(connection);
   }
@@ -108,7 +166,7 @@ export class ConnectionTable implements Listeners {
     const { session } = connection;
     if (session !== null && session.connection === connection.number) session.connection = 0;
     this.count--;
-    connection.waitingToOpen = [];
+    connection.flow.retire();
     this.outstanding -= connection.order.outstanding;
     connection.order.drop((waiting) => this.waitingBytes -= waiting.end - waiting.start);
     // Commits of what went to the leader find their way by session and cxid, not by this number.

@@ -11,6 +11,8 @@ export class PeerCounters {
   commits = 0;
   sessionsExpired = 0;
   authFailed = 0;
+  /** Connections that were cut off because they did not read. */
+  connectionsSlow = 0;
   responseBytesLast = -1;
   responseBytesMin = -1;
   responseBytesMax = -1;

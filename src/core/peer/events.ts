@@ -55,5 +55,12 @@ export type PeerEvent =
     readonly wallMs: number;
     readonly monoMs: number;
   }
+  /** The client took some of what it was sent: reads that waited for that go on. */
+  | {
+    readonly kind: "clientDrained";
+    readonly connection: number;
+    readonly wallMs: number;
+    readonly monoMs: number;
+  }
   | { readonly kind: "durable"; readonly last: Zxid; readonly wallMs: number; readonly monoMs: number }
   | { readonly kind: "tick"; readonly wallMs: number; readonly monoMs: number };

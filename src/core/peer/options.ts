@@ -18,6 +18,8 @@ export interface PeerOptions {
   readonly reaper: ReaperOptions;
   /** Schemes of which a connection needs one before its first request; empty: none. */
   readonly enforceAuthSchemes: readonly string[];
+  /** Requests in flight over all clients before reading pauses. */
+  readonly outstandingMax: number;
   /** When this peer was born: ids of its sessions begin with it. */
   readonly bornWallMs: number;
   readonly bornMonoMs: number;

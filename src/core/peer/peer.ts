@@ -22,6 +22,7 @@ import {
   electionMsMax,
   followerBytesWaitingMax,
   historyBytesDefault,
+  waitingBytesPause,
 } from "../base/limits.ts";
 import { epochOf, sessionHex, type SessionId, type Zxid, zxidHex } from "../base/zxid.ts";
 import { Election } from "../election/election.ts";
@@ -322,8 +323,10 @@ export class Peer implements Place {
     return this.ledger.inFlight;
   }
 
+  /** Bytes of writes that wait for the disk, or for the leader to take them. */
   get appendBytesWaiting(): number {
-    return this.ledger.bytesWaiting;
+    const link = this.learner?.link ?? null;
+    return this.ledger.bytesWaiting + (link === null ? 0 : link.out.length + link.unsentBytes);
   }
 
   /** The next command for the disk, or null. One at a time: the next after `durable` or `stored`. */
@@ -371,6 +374,23 @@ export class Peer implements Place {
   /** Bytes of the reads among them, which wait behind writes. */
   get waitingBytes(): number {
     return this.#memory.connections.waitingBytes;
+  }
+
+  /** May the next request of this client be taken? In each state and part, what it could pile up is bounded. */
+  mayTake(connection: Connection): boolean {
+    const { order, state } = connection;
+    // Until the session is there nothing can be answered; reads that wait for room come first.
+    if (state === ConnectionState.Opening || state === ConnectionState.Held || order.isReady) return false;
+    const { connections } = this.#memory;
+    if (!connections.hasRoom(connection)) return false;
+    if (order.outstanding === 0) return true;
+    return connections.outstanding < this.options.outstandingMax &&
+      this.appendBytesWaiting < appendBytesPause && connections.waitingBytes < waitingBytesPause;
+  }
+
+  /** Bytes of replies and events that clients did not take. */
+  get unsentBytes(): number {
+    return this.#memory.connections.unsent.bytes;
   }
 
   /** Somebody connected to our quorum port, or to the one for observers. */
@@ -435,6 +455,13 @@ export class Peer implements Place {
         const connection = this.#memory.connections.get(event.connection);
         if (connection !== null && connection.state !== ConnectionState.Closed) {
           this.#memory.connections.forget(connection);
+        }
+        break;
+      }
+      case "clientDrained": {
+        const connection = this.#memory.connections.get(event.connection);
+        if (connection !== null && connection.state !== ConnectionState.Closed) {
+          clients.readsBehind(connection);
         }
         break;
       }

@@ -33,6 +33,7 @@ export function peerOptions(options: DriverOptions = {}): PeerOptions {
     digestEnabled: true,
     reaper: { checkMs: 60_000, perMinuteMax: 10_000, neverUsedMs: 0 },
     enforceAuthSchemes: [],
+    outstandingMax: 1000,
     bornWallMs,
     bornMonoMs,
     hashSeed: 0,
@@ -53,6 +54,9 @@ export function peerOptions(options: DriverOptions = {}): PeerOptions {
 export class DriverLine {
   readonly connection: Connection;
   readonly #driver: Driver;
+  #held: Uint8Array[] = [];
+  /** The client takes nothing of what it is sent. */
+  isSlow = false;
   /** Frames that came and were not taken, without their length. */
   frames: Uint8Array[] = [];
   /** The peer asked for the end. */
@@ -66,12 +70,25 @@ export class DriverLine {
   }
 
   raw(bytes: Uint8Array): void {
+    this.#held.push(bytes);
+    this.goOn();
+  }
+
+  /** Gives the peer what was sent, as far as it may be taken; the rest waits, as in a socket. */
+  goOn(): void {
     const { peer, wallMs, monoMs } = this.#driver;
-    // The shell stops giving frames once it heard that the line is to be closed.
-    if (this.closed || peer.connections[this.connection.number] !== this.connection) return;
     const { number: connection } = this.connection;
-    peer.step({ kind: "clientFrame", connection, bytes, start: 0, end: bytes.length, wallMs, monoMs });
-    this.#driver.drain();
+    while (this.#held.length > 0) {
+      // The shell stops giving frames once it heard that the line is to be closed.
+      if (this.closed || peer.connections[connection] !== this.connection) this.#held = [];
+      else if (!peer.mayTake(this.connection)) break;
+      const bytes = this.#held.shift();
+      if (bytes === undefined) break;
+      peer.step({ kind: "clientFrame", connection, bytes, start: 0, end: bytes.length, wallMs, monoMs });
+      this.#driver.drain();
+    }
+    if (this.#held.length > 0) this.#driver.held.add(this);
+    else this.#driver.held.delete(this);
   }
 
   connectRequest(sessionId = 0n, password: Uint8Array | null = null, timeoutMs = 10_000, zxidSeen = 0): void {
@@ -125,6 +142,9 @@ export class Driver {
   wallMs = bornWallMs;
   monoMs = bornMonoMs;
   readonly lines = new Map<Connection, DriverLine>();
+  /** Those that sent what was not taken yet. */
+  readonly held = new Set<DriverLine>();
+  #draining = false;
   /** All that became durable. */
   readonly log: Uint8Array<ArrayBuffer>[] = [];
   readonly notes: Note[] = [];
@@ -219,14 +239,19 @@ export class Driver {
 
   /** As the loop does after every turn. */
   drain(): void {
-    const { dirty, closing, notes } = this.peer.outbox;
-    for (const connection of dirty) {
+    if (this.#draining) return;
+    this.#draining = true;
+    const { peer, wallMs, monoMs } = this;
+    const { dirty, closing, notes } = peer.outbox;
+    for (let connection = dirty.shift(); connection !== undefined; connection = dirty.shift()) {
       connection.dirty = false;
       const line = this.lines.get(connection);
-      line?.frames.push(...framesOf(connection.out.copy()));
-      connection.out.clear();
+      if (line?.isSlow === true) continue;
+      for (const frame of framesOf(connection.flow.takeAll())) line?.frames.push(frame);
+      if (!connection.order.isReady) continue;
+      peer.step({ kind: "clientDrained", connection: connection.number, wallMs, monoMs });
     }
-    dirty.length = 0;
+    this.#draining = false;
     for (const connection of closing) {
       const line = this.lines.get(connection);
       if (line !== undefined) line.closed = true;
@@ -235,6 +260,7 @@ export class Driver {
     closing.length = 0;
     this.notes.push(...notes);
     notes.length = 0;
+    for (const line of this.held) if (peer.mayTake(line.connection)) line.goOn();
   }
 }
 

@@ -91,7 +91,6 @@ export interface ModelClient {
   readonly frames: Frame[];
   readonly order: Entry[];
   state: "opening" | "open" | "closing" | "closed";
-  readonly early: { xid: number; request: Request }[];
   /** "data" and "child": path to modes. */
   readonly watches: { data: Map<string, Set<string>>; child: Map<string, Set<string>> };
 }
@@ -172,7 +171,6 @@ export class Model {
       frames: [],
       order: [],
       state: "opening",
-      early: [],
       watches: { data: new Map(), child: new Map() },
     };
     this.clients.add(client);
@@ -186,10 +184,6 @@ export class Model {
   }
 
   request(client: ModelClient, xid: number, request: Request): void {
-    if (client.state === "opening") {
-      client.early.push({ xid, request });
-      return;
-    }
     if (client.state !== "open") return;
     if (request.kind === "auth") {
       const id = digestId(request.text);
@@ -230,7 +224,6 @@ export class Model {
         if (client.state === "closed") continue;
         client.state = "open";
         client.frames.push({ connected: true, timeoutMs: client.timeoutMs, session: client.session });
-        for (const { xid, request } of client.early.splice(0)) this.request(client, xid, request);
         continue;
       }
       const reply = this.#write(client, entry);

@@ -10,6 +10,7 @@ import { OpCode } from "../../../src/core/wire/opcodes.ts";
 import { digestVersion, txnHeaderAt } from "../../../src/core/wire/txns.ts";
 import { Reader } from "../../../src/core/wire/reader.ts";
 import { Writer } from "../../../src/core/wire/writer.ts";
+import { ConnectionState } from "../../../src/core/peer/connection.ts";
 import { Peer } from "../../../src/core/peer/peer.ts";
 import { decode, opOf, writeBody } from "./decode.ts";
 import { Driver, type DriverLine, peerOptions, txnsOf } from "./driver.ts";
@@ -230,6 +231,8 @@ class Pair {
           this.connect(action.line);
           both = this.now[action.line] as Both;
         }
+        // Before the session is there nothing is taken; what it would then see depends on when.
+        if (both.line.connection.state === ConnectionState.Opening) this.settle();
         const xid = both.line.xidNext++;
         both.requests.set(xid, action.request);
         this.model.request(

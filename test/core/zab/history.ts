@@ -34,7 +34,7 @@ export class Side {
       sessions: this.sessions,
       data: new WatchTable(),
       child: new WatchTable(),
-      listeners: { listener: () => null, heard: () => {} },
+      listeners: { listener: () => null, hear: () => {} },
       skipAcl: false,
     });
   }

@@ -44,6 +44,9 @@ export class SeatClient {
   readonly connection: Connection;
   frames: Uint8Array[] = [];
   closed = false;
+  /** It takes nothing of what it is sent. */
+  isSlow = false;
+  #held: Uint8Array[] = [];
   #xidNext = 1;
 
   constructor(seat: Seat, connection: Connection) {
@@ -53,8 +56,17 @@ export class SeatClient {
 
   raw(bytes: Uint8Array): void {
     if (this.closed) return;
+    this.#held.push(bytes);
+    this.goOn();
+  }
+
+  /** Gives the peer what was sent, as far as it may be taken; the rest waits, as in a socket. */
+  goOn(): void {
     const { number: connection } = this.connection;
-    this.seat.step({ kind: "clientFrame", connection, bytes, start: 0, end: bytes.length });
+    while (this.#held.length > 0 && !this.closed && this.seat.peer.mayTake(this.connection)) {
+      const bytes = this.#held.shift() as Uint8Array;
+      this.seat.step({ kind: "clientFrame", connection, bytes, start: 0, end: bytes.length });
+    }
   }
 
   connect(sessionId = 0n, password: Uint8Array | null = null, timeoutMs = 10_000): void {
@@ -227,10 +239,11 @@ export class Seat {
     for (const link of outbox.linksClosing.splice(0)) this.onLinkClosing(link);
     for (const connection of outbox.dirty.splice(0)) {
       connection.dirty = false;
-      const bytes = connection.out.copy();
-      connection.out.clear();
       const client = this.clients.get(connection);
+      if (client?.isSlow === true) continue;
+      const bytes = connection.flow.takeAll();
       if (client !== undefined) this.onClientBytes(client, bytes);
+      if (connection.order.isReady) this.step({ kind: "clientDrained", connection: connection.number });
     }
     for (const connection of outbox.closing.splice(0)) {
       const client = this.clients.get(connection);
@@ -245,6 +258,7 @@ export class Seat {
       }
     }
     for (const read of reads) this.onLogRead(read);
+    for (const client of this.clients.values()) client.goOn();
   }
 
   // ---------------------------------------------------------------------------------- clients
