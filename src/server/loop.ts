@@ -80,6 +80,7 @@ export class Loop implements LineOwner {
   readonly #servingCalls: ((mode: string) => void)[] = [];
   #turning = false;
   #turnComes = false;
+  #ticksOn = false;
   #lookAtMs = 0;
   #goesOn = false;
   #stopped = false;
@@ -200,6 +201,13 @@ export class Loop implements LineOwner {
     if (monoMs >= this.#lookAtMs) this.#endOverdue(monoMs);
     this.#notes.settle(monoMs);
     this.turn();
+    if (this.#peer.isBehind && !this.#ticksOn) {
+      this.#ticksOn = true;
+      this.#clock.after(0, () => {
+        this.#ticksOn = false;
+        this.tick();
+      });
+    }
   }
 
   #endOverdue(monoMs: number): void {

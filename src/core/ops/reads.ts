@@ -4,11 +4,11 @@
  * Each writes its reply's body and returns 0, or returns an error code; the frame around it is the
  * caller's. Checks come in the original's order.
  */
-import { replyBytesMax, replyBytesPause } from "../base/limits.ts";
+import { ephemeralLooksMax, replyBytesMax, replyBytesPause } from "../base/limits.ts";
 import { aclAllows, aclIdOpen, aclMasked } from "../tree/acl.ts";
 import { pathHasNul } from "../tree/path.ts";
 import { statBlank, writeStatOf } from "../tree/stat.ts";
-import { I, type Tree } from "../tree/tree.ts";
+import { I, rootRow, type Tree } from "../tree/tree.ts";
 import type { Session } from "../session/table.ts";
 import { userOf } from "../session/auth.ts";
 import { WatchMode, watchModesAll, type WatchTable } from "../watch/table.ts";
@@ -210,16 +210,30 @@ export class Reads {
     const prefix = r.string();
     if (r.failed) return ErrorCode.MarshallingError;
     const all = prefix === null || prefix.trim() === "" || prefix === "/";
+    const wanted = all ? "" : prefix;
+    const tree = this.#tree;
     const at = out.room(4);
     let count = 0;
-    if (caller.session !== null) {
-      for (const row of this.#tree.ephemeralRows(caller.session.id)) {
-        const path = this.#tree.pathOf(row);
-        if (!all && !path.startsWith(prefix)) continue;
-        out.string(path);
-        count++;
-        if (out.length - at > replyBytesMax) return ErrorCode.MarshallingError;
+    let looksLeft = ephemeralLooksMax;
+    // Ephemerals of one parent mostly come together: its path is made once.
+    let parent = 0;
+    let above = "";
+    for (const row of caller.session === null ? [] : tree.ephemeralRows(caller.session.id)) {
+      const own = tree.int(row, I.parent);
+      if (own !== parent) {
+        above = own === rootRow ? "/" : `${tree.pathOf(own)}/`;
+        looksLeft -= above.length >> 3;
+        parent = own;
       }
+      if (--looksLeft < 0) return ErrorCode.MarshallingError;
+      if (!above.startsWith(wanted) && !wanted.startsWith(above)) continue;
+      const path = above + tree.nameOf(row);
+      looksLeft -= 2;
+      if (!path.startsWith(wanted)) continue;
+      out.string(path);
+      count++;
+      looksLeft -= path.length >> 3;
+      if (out.length - at > replyBytesMax) return ErrorCode.MarshallingError;
     }
     out.i32At(at, count);
     return ErrorCode.Ok;

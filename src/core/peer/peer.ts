@@ -29,7 +29,7 @@ import { Election } from "../election/election.ts";
 import type { Applier } from "../ops/applier.ts";
 import { Reads } from "../ops/reads.ts";
 import { sessionIdFirst } from "../session/password.ts";
-import type { SessionTable } from "../session/table.ts";
+import type { Session, SessionTable } from "../session/table.ts";
 import type { Quotas } from "../tree/quota.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { WatchTable } from "../watch/table.ts";
@@ -68,6 +68,10 @@ export type { PeerOptions };
 const clockGapMsMin = 1000;
 /** A leader that was chosen, could not be reached and is not connected for elections either is given up after this. */
 const leaderGoneMs = 500;
+
+/** Sessions expire in one tick until they have so many ephemerals together; an end alone costs as many as these. */
+const housekeepMax = 2000;
+const expiryCost = 20;
 
 /** So many leaders that come to nothing cost no time; behind more a pause, which doubles. */
 const disappointmentsFree = 5;
@@ -433,6 +437,11 @@ export class Peer implements Place {
     return this.#dial;
   }
 
+  /** A tick did not get to all that was due: the next should come as soon as others had their turn. */
+  get isBehind(): boolean {
+    return this.proposes && this.sessions.isBehind;
+  }
+
   /** Something waits for a time that is near: the shell should tick every ten milliseconds or so. */
   get wantsFineTicks(): boolean {
     return this.part === "looking" || this.part === "settling" || this.learner?.phase === "dial" ||
@@ -578,7 +587,12 @@ export class Peer implements Place {
 
   /** Sessions that expired, containers that are empty: who proposes looks after them. */
   #housekeep(): void {
-    for (const session of this.sessions.expired(this.monoMs)) {
+    let room = housekeepMax;
+    const goesOn = ({ id }: Session): boolean => {
+      room -= expiryCost + this.tree.ephemeralRows(id).size;
+      return room > 0;
+    };
+    for (const session of this.sessions.expired(this.monoMs, goesOn)) {
       if (this.#roads.owes(session)) {
         this.sessions.watch(session, this.monoMs);
         continue;

@@ -2,7 +2,8 @@
  * Reaper: finds containers that are empty again and znodes whose TTL is over. Runs on the leader.
  *
  * Picking is loose, the txn's own checks make it safe (server-semantics 3.11). A round looks at all
- * candidates but hands out only as many as the pace allows; the rest wait for the next tick.
+ * candidates, many a tick but not a million, and hands out only as many as the pace allows; the rest wait for
+ * the next tick.
  */
 import { F, I, type Tree } from "../tree/tree.ts";
 import { ownerTtlMs } from "../tree/stat.ts";
@@ -15,6 +16,9 @@ export interface ReaperOptions {
 }
 
 const paceMsMax = 3000;
+/** So many candidates are looked at in one tick, and so many paths found and handed out. */
+export const reaperLooksMax = 20_000;
+const queueMax = 1000;
 
 export class Reaper {
   readonly #tree: Tree;
@@ -24,6 +28,9 @@ export class Reaper {
   /** What the pace allows now; a fraction stays for the next tick. */
   #allowed = 0;
   #queue: string[] = [];
+  #wallMs = 0;
+  /** What is left of a round: a path, or null for a candidate that stays. */
+  #round: Iterator<string | null, undefined> | null = null;
 
   /** The first look comes one interval after birth. */
   constructor(tree: Tree, options: ReaperOptions, bornMonoMs: number) {
@@ -39,12 +46,19 @@ export class Reaper {
     this.#lastMonoMs = monoMs;
     this.#allowed = 0;
     this.#queue = [];
+    this.#round = null;
   }
 
   due(wallMs: number, monoMs: number): string[] {
-    if (this.#queue.length === 0 && monoMs >= this.#nextMonoMs) {
+    this.#wallMs = wallMs;
+    if (this.#round === null && this.#queue.length === 0 && monoMs >= this.#nextMonoMs) {
       this.#nextMonoMs = monoMs + this.#options.checkMs;
-      this.#look(wallMs);
+      this.#round = this.#candidates();
+    }
+    for (let i = 0; this.#round !== null && i < reaperLooksMax && this.#queue.length < queueMax; i++) {
+      const { done, value } = this.#round.next();
+      if (done === true) this.#round = null;
+      else if (value !== null) this.#queue.push(value);
     }
     // By time, not by ticks: the shell ticks as often as it likes. Time off is not caught up with.
     const elapsedMs = Math.min(monoMs - this.#lastMonoMs, paceMsMax);
@@ -54,25 +68,30 @@ export class Reaper {
       return [];
     }
     this.#allowed += (this.#options.perMinuteMax * elapsedMs) / 60_000;
-    const count = Math.floor(this.#allowed);
+    const count = Math.min(Math.floor(this.#allowed), queueMax);
     this.#allowed -= count;
     return this.#queue.splice(0, count);
   }
 
-  #look(wallMs: number): void {
+  /** The sets may change between two of them: one that goes is not met, one that comes is. */
+  *#candidates(): Generator<string | null, undefined> {
+    const tree = this.#tree;
+    for (const row of tree.containers) yield this.#isContainerDue(row) ? tree.pathOf(row) : null;
+    for (const row of tree.ttls) yield this.#isTtlDue(row) ? tree.pathOf(row) : null;
+  }
+
+  #isContainerDue(row: number): boolean {
     const tree = this.#tree;
     const { neverUsedMs } = this.#options;
-    for (const row of tree.containers) {
-      if (tree.int(row, I.children) > 0) continue;
-      const used = tree.int(row, I.cversion) > 0;
-      if (used || (neverUsedMs > 0 && wallMs - tree.double(row, F.mtime) > neverUsedMs)) {
-        this.#queue.push(tree.pathOf(row));
-      }
-    }
-    for (const row of tree.ttls) {
-      if (tree.int(row, I.children) > 0) continue;
-      const ttlMs = ownerTtlMs(tree.int(row, I.ownerHi), tree.int(row, I.ownerLo));
-      if (wallMs - tree.double(row, F.mtime) > ttlMs) this.#queue.push(tree.pathOf(row));
-    }
+    if (tree.int(row, I.children) > 0) return false;
+    if (tree.int(row, I.cversion) > 0) return true;
+    return neverUsedMs > 0 && this.#wallMs - tree.double(row, F.mtime) > neverUsedMs;
+  }
+
+  #isTtlDue(row: number): boolean {
+    const tree = this.#tree;
+    if (tree.int(row, I.children) > 0) return false;
+    const ttlMs = ownerTtlMs(tree.int(row, I.ownerHi), tree.int(row, I.ownerLo));
+    return this.#wallMs - tree.double(row, F.mtime) > ttlMs;
   }
 }

@@ -13,6 +13,9 @@ import { passwordOf } from "./password.ts";
 
 const nobody: readonly Id[] = [];
 
+/** So many sessions are looked at in one go. */
+const expiryLooksMax = 10_000;
+
 export class Session {
   readonly id: SessionId;
   readonly hi: number;
@@ -52,6 +55,8 @@ export class SessionTable {
   /** Low bits that more than one session has. */
   readonly #aside = new Set<number>();
   readonly #buckets = new Map<number, Set<Session>>();
+  /** The last look for expired sessions did not get to all. */
+  isBehind = false;
   /** Time in which we did not run: it is nobody's silence. Deadlines are told without it. */
   #excusedMs = 0;
 
@@ -164,19 +169,30 @@ export class SessionTable {
     else bucket.add(session);
   }
 
-  /** Sessions whose deadline has come; those that were touched since move on. */
-  expired(nowMs: number): Session[] {
+  /**
+   * Sessions whose deadline has come; those that were touched since move on. It stops after one that `goesOn`
+   * says no to, or after many looks; then `isBehind`, and the next call goes on from there.
+   */
+  expired(nowMs: number, goesOn: (dead: Session) => boolean = () => true): Session[] {
     const dead: Session[] = [];
     const untilMs = nowMs - this.#excusedMs;
+    let looksLeft = expiryLooksMax;
+    this.isBehind = false;
     const due = [...this.#buckets.keys()].filter((tick) => tick <= untilMs).sort((a, b) => a - b);
     for (const tick of due) {
       const bucket = must(this.#buckets.get(tick), "a due bucket is there");
-      this.#buckets.delete(tick);
       for (const session of bucket) {
+        if (this.isBehind) return dead;
+        bucket.delete(session);
+        this.isBehind = --looksLeft === 0;
         if (this.#byId.get(session.id) !== session || session.closing) continue;
         if (session.deadlineMs > untilMs) this.#put(session);
-        else dead.push(session);
+        else {
+          dead.push(session);
+          this.isBehind ||= !goesOn(session);
+        }
       }
+      this.#buckets.delete(tick);
     }
     return dead;
   }
