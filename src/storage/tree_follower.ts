@@ -194,7 +194,9 @@ export class TreeFollower implements TxnVisitor {
     this.#sessions.set(`${hi}:${lo}`, { hi, lo, timeoutMs: 0, present: false });
     for (const path of this.#tree.ownedBy(hi, lo)) {
       const row = this.#look(path);
-      if (row !== null && row.ownerHi === hi && row.ownerLo === lo) this.#remove(path, zxid);
+      // One that was deleted earlier in this chunk stays owned in the table until the chunk is written.
+      const owned = row !== null && row.present && row.ownerHi === hi && row.ownerLo === lo;
+      if (owned) this.#remove(path, zxid);
     }
     for (const path of [...(this.#owned.get(`${hi}:${lo}`) ?? [])]) {
       // Where the create was wrong, what is there may be of another owner and stays.

@@ -9,15 +9,12 @@ import { bytesOf } from "../../src/core/base/bytes.ts";
 import { readAcls } from "../../src/core/wire/records.ts";
 import type { Acl } from "../../src/core/wire/records.ts";
 import { Reader } from "../../src/core/wire/reader.ts";
-import { clock } from "../../src/runtime/shared/clock.ts";
-import { Leisure } from "../../src/storage/leisure.ts";
-import { LogFile } from "../../src/storage/log_file.ts";
-import { logSchema, treeSchema } from "../../src/storage/schema.ts";
-import { fillFreshTree, TreeFile } from "../../src/storage/tree_file.ts";
+import type { TreeFile } from "../../src/storage/tree_file.ts";
 import { TreeFollower } from "../../src/storage/tree_follower.ts";
 import { packRows } from "../../src/storage/tree_rows.ts";
 import { walkTxn } from "../../src/core/wire/txns.ts";
-import { isBun, sqlite } from "../support/runtime_storage.ts";
+import { isBun } from "../support/runtime_storage.ts";
+import { makeDesk } from "./desk.ts";
 import { batchOf, containerHi, txnBytes } from "./txns.ts";
 import type { Op, TxnMeta } from "./txns.ts";
 
@@ -184,41 +181,6 @@ function tableOf(tree: TreeFile): Map<string, Znode> {
     }
   }
   return found;
-}
-
-interface Desk {
-  readonly log: LogFile;
-  readonly tree: TreeFile;
-  readonly leisure: Leisure;
-  close(): void;
-}
-
-function makeDesk(retainTxns: number): Desk {
-  const logDatabase = sqlite.open({ path: ":memory:", readonly: false, mustExist: false });
-  logDatabase.exec(logSchema);
-  const treeDatabase = sqlite.open({ path: ":memory:", readonly: false, mustExist: false });
-  treeDatabase.exec(treeSchema);
-  fillFreshTree(treeDatabase, "test");
-  const log = new LogFile(logDatabase, "log");
-  const tree = new TreeFile(treeDatabase, "tree");
-  const options = {
-    dataDir: "",
-    dataLogDir: "",
-    sync: "off",
-    logRetainTxns: retainTxns,
-    logRetainMs: 0,
-    mustExist: false,
-  } as const;
-  const leisure = new Leisure(log, tree, options, clock);
-  return {
-    log,
-    tree,
-    leisure,
-    close() {
-      log.close();
-      tree.close();
-    },
-  };
 }
 
 const names = ["/a", "/b", "/a/x", "/a/y", "/a/x/1", "/a/x/2", "/b/é", "/a-b", "/zookeeper/config"];

@@ -227,7 +227,7 @@ export class Applier implements TxnVisitor {
       this.#overlay.settle(row, zxid);
       this.#overlay.settle(parent, zxid);
       this.#quotas.applied(bytes, pathStart, pathEnd, 1, dataStart < 0 ? 0 : dataEnd - dataStart);
-      this.#quotas.created(bytes, pathStart, pathEnd);
+      this.#quotas.written(bytes, pathStart, pathEnd);
       this.#told++;
       this.#fire(this.#data, EventType.NodeCreated, bytes, pathStart, pathEnd, tree.int(row, I.acl));
       this.#fireParent(bytes, pathStart, pathEnd, parent);
@@ -325,6 +325,7 @@ export class Applier implements TxnVisitor {
     );
     if (pending !== null) this.#overlay.settle(row, zxid);
     this.#quotas.applied(bytes, pathStart, pathEnd, 0, (dataStart < 0 ? 0 : dataEnd - dataStart) - length);
+    this.#quotas.written(bytes, pathStart, pathEnd);
     this.#told++;
     this.#fire(this.#data, EventType.NodeDataChanged, bytes, pathStart, pathEnd, tree.int(row, I.acl));
     if (this.#reply !== null) this.#writeStat(this.#reply, row);

@@ -154,16 +154,17 @@ export function makeStatusSource(
     },
     digests: () => [...peer.applier.digests],
     quotas: () =>
-      [...peer.quotas.paths].map((path) => {
+      [...peer.quotas.paths].flatMap((path) => {
         const limits = peer.quotas.limitsOf(path);
+        if (limits === null) return [];
         const use = peer.quotas.useOf(path);
-        return {
+        return [{
           path,
-          countLimit: limits === null ? -1 : Math.max(limits.count, limits.countHard),
-          bytesLimit: limits === null ? -1 : Math.max(limits.bytes, limits.bytesHard),
+          countLimit: Math.max(limits.count, limits.countHard),
+          bytesLimit: Math.max(limits.bytes, limits.bytesHard),
           count: use?.count ?? 0,
           bytes: use?.bytes ?? 0,
-        };
+        }];
       }),
     resetStats: () => {
       counters.reset();

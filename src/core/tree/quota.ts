@@ -52,7 +52,7 @@ interface Mark extends Use {
 export class Quotas {
   readonly #tree: Tree;
   readonly #enforce: boolean;
-  /** Paths with a limits znode, to what is proposed for them but not applied. */
+  /** Paths with limits or statistics, to what is proposed for them but not applied. */
   readonly #marked = new Map<string, Mark>();
   /** The last proposal, and the txn being applied. */
   zxidProposed = 0;
@@ -92,8 +92,8 @@ export class Quotas {
 
   #admitsAt(path: string, count: number, size: number): boolean {
     const limits = this.limitsOf(path);
-    const used = this.useOf(path);
-    if (limits === null || used === null) return true;
+    if (limits === null || this.#statsOf(path) === 0) return true;
+    const used = this.#count(path);
     const proposed = this.#marked.get(path) ?? { count: 0, bytes: 0 };
     // Soft limits warn in the original and never refuse.
     if (count !== 0 && limits.countHard > -1 && used.count + proposed.count + count > limits.countHard) {
@@ -142,36 +142,38 @@ export class Quotas {
         proposed.count -= count;
         proposed.bytes -= size;
       }
-      const used = this.useOf(path);
-      if (used !== null) this.#writeUse(path, used.count + count, used.bytes + size);
+      this.#tell(path);
     }
   }
 
-  /** A znode below /zookeeper/quota came: a limits znode marks, a stats znode is filled. */
-  created(bytes: Uint8Array, start: number, end: number): void {
+  /** A znode below /zookeeper/quota was created or set: limits and statistics mark, and statistics are filled. */
+  written(bytes: Uint8Array, start: number, end: number): void {
     if (!bytesEqualAt(bytes, start, prefix)) return;
     const path = textOf(bytes, start, end);
     const cut = path.lastIndexOf("/");
     const subject = path.slice(quotaRoot.length, cut);
-    if (subject === "") return;
     const name = path.slice(cut + 1);
-    if (name === limitsName) {
-      const fresh: Mark = { count: 0, bytes: 0, zxidFrom: this.zxidProposed };
-      this.#marked.set(subject, this.#marked.get(subject) ?? fresh);
-      this.#markLengthMax = Math.max(this.#markLengthMax, subject.length);
-    } else if (name === statsName) this.#recount(subject);
+    if (subject === "" || (name !== limitsName && name !== statsName)) return;
+    const fresh: Mark = { count: 0, bytes: 0, zxidFrom: this.zxidProposed };
+    this.#marked.set(subject, this.#marked.get(subject) ?? fresh);
+    this.#markLengthMax = Math.max(this.#markLengthMax, subject.length);
+    this.#tell(subject);
   }
 
   deleted(bytes: Uint8Array, start: number, end: number): void {
     if (this.#marked.size === 0 || !bytesEqualAt(bytes, start, prefix)) return;
     const path = textOf(bytes, start, end);
     const cut = path.lastIndexOf("/");
-    if (path.slice(cut + 1) !== limitsName || !this.#marked.delete(path.slice(quotaRoot.length, cut))) return;
+    const subject = path.slice(quotaRoot.length, cut);
+    const name = path.slice(cut + 1);
+    if (name !== limitsName && name !== statsName) return;
+    const other = name === limitsName ? statsName : limitsName;
+    if (this.#tree.findText(`${quotaRoot}${subject}/${other}`) !== 0 || !this.#marked.delete(subject)) return;
     this.#markLengthMax = 0;
     for (const mark of this.#marked.keys()) this.#markLengthMax = Math.max(this.#markLengthMax, mark.length);
   }
 
-  /** After a load: finds every limits znode and counts every subject. */
+  /** After a load: finds every mark and counts every subject. */
   rebuild(): void {
     this.#marked.clear();
     const root = this.#tree.findText(quotaRoot);
@@ -184,7 +186,7 @@ export class Quotas {
         child = this.#tree.int(child, I.siblingNext)
       ) {
         const path = bytesOf(this.#tree.pathOf(child));
-        this.created(path, 0, path.length);
+        this.written(path, 0, path.length);
         stack.push(child);
       }
     }
@@ -197,24 +199,33 @@ export class Quotas {
     return parseQuota(data === null ? "" : textOf(data));
   }
 
+  /** What the statistics say; null where there are none. */
   useOf(path: string): Use | null {
-    const row = this.#tree.findText(`${quotaRoot}${path}/${statsName}`);
+    const row = this.#statsOf(path);
     if (row === 0) return null;
     const data = this.#tree.dataOf(row);
     const { count, bytes } = parseQuota(data === null ? "" : textOf(data));
     return { count, bytes };
   }
 
-  #writeUse(path: string, count: number, bytes: number): void {
-    const row = this.#tree.findText(`${quotaRoot}${path}/${statsName}`);
-    if (row !== 0) this.#tree.setDataQuietly(row, bytesOf(`count=${count},bytes=${bytes}`));
+  #statsOf(path: string): number {
+    return this.#tree.findText(`${quotaRoot}${path}/${statsName}`);
   }
 
-  #recount(path: string): void {
+  /** The tree keeps these sums, so that nothing is walked. */
+  #count(path: string): Use {
     const tree = this.#tree;
     const top = tree.findText(path);
-    if (top === 0) return this.#writeUse(path, 0, 0);
+    if (top === 0) return { count: 0, bytes: 0 };
     const own = Math.max(0, tree.int(top, I.dataLength));
-    this.#writeUse(path, 1 + tree.descendants(top), own + tree.bytesBelow(top));
+    return { count: 1 + tree.descendants(top), bytes: own + tree.bytesBelow(top) };
+  }
+
+  /** Counted, not added up: what is added to a wrong figure is wrong for ever. */
+  #tell(path: string): void {
+    const row = this.#statsOf(path);
+    if (row === 0) return;
+    const { count, bytes } = this.#count(path);
+    this.#tree.setDataQuietly(row, bytesOf(`count=${count},bytes=${bytes}`));
   }
 }
