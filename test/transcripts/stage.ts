@@ -94,6 +94,8 @@ export class Stage {
   readonly #lines: string[] = [];
   readonly #votes = new Map<string, { bytes: Uint8Array; told: string }>();
   readonly #stalled = new Set<string>();
+  /** What silent disks have to do, by the sid of the member. */
+  readonly #silent = new Map<number, (() => void)[]>();
   readonly #names = new Map<string, string>();
   #nowMs = 0;
   #order = 0;
@@ -371,9 +373,18 @@ export class Stage {
     this.#stalled.add(`${from} ${to}`);
   }
 
+  /** The disk of `sid` does nothing for now. */
+  silence(sid: number): void {
+    this.does(`the disk of ${sid} falls silent`);
+    this.#silent.set(sid, []);
+  }
+
   heal(): void {
     this.does("heal");
     this.#stalled.clear();
+    const works = [...this.#silent.values()].flat();
+    this.#silent.clear();
+    for (const work of works) work();
     for (const actor of this.#actors.values()) {
       for (const wire of actor.wires.values()) {
         for (const bytes of wire.held.splice(0)) this.#deliver(wire, bytes);
@@ -384,6 +395,11 @@ export class Stage {
   // ------------------------------------------------------------------------------------- disk
 
   written(actor: Actor, command: DiskCommand, done: () => void): void {
+    const silent = this.#silent.get(actor.sid);
+    if (silent !== undefined) {
+      silent.push(() => this.written(actor, command, done));
+      return;
+    }
     this.#after(diskMs, () => {
       if (this.#actors.get(actor.sid) !== actor) return;
       this.tell(actor.sid, `disk: ${diskText(command)}`);

@@ -47,6 +47,24 @@ const stories: Readonly<Record<string, () => Stage>> = {
     return stage;
   },
 
+  "the leader's disk falls silent": () => {
+    const stage = three();
+    const client = stage.client(1);
+    stage.run(20);
+    stage.silence(3);
+    create(stage, client, "/a");
+    stage.run(20);
+    create(stage, client, "/b");
+    stage.run(6000);
+    const again = stage.client(1, client);
+    stage.run(20);
+    create(stage, again, "/c");
+    stage.run(20);
+    stage.heal();
+    stage.run(300);
+    return stage;
+  },
+
   "the leader dies, its last proposal on one follower": () => {
     const stage = three();
     const client = stage.client(3);
