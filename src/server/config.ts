@@ -142,6 +142,8 @@ export function defaultSettings(overrides: SettingOverrides = {}): ServerSetting
     sessionTimeoutMsMax: tickMs * limits.sessionTimeoutTicksMax,
     connectionsPerAddressMax: limits.connectionsPerAddressDefault,
     connectionsMax: 0,
+    watchesPerConnectionMax: limits.watchesPerConnectionDefault,
+    watchesMax: limits.watchesDefault,
     outstandingRequestsMax: limits.outstandingRequestsDefault,
     frameBytesMax: limits.frameBytesMax,
     frameExtraBytes: limits.frameBytesMax,

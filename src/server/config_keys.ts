@@ -344,6 +344,25 @@ export const keys = {
     doc: "Requests in flight before reading pauses.",
     shows: (s) => s.outstandingRequestsMax,
   },
+  "zoolet.maxWatchesPerClient": {
+    use: "acts",
+    kind: "limit",
+    toml: "limits.watches_per_client",
+    grammar: "property",
+    standard: String(limits.watchesPerConnectionDefault),
+    doc:
+      "Watches of one connection; one more is refused. A path counts once more for each 128 bytes. 0 is no limit.",
+    shows: (s) => s.watchesPerConnectionMax,
+  },
+  "zoolet.maxWatches": {
+    use: "acts",
+    kind: "limit",
+    toml: "limits.watches",
+    grammar: "property",
+    standard: String(limits.watchesDefault),
+    doc: "Watches of all clients; beyond it the one that has most is cut off. 0 is no limit.",
+    shows: (s) => s.watchesMax,
+  },
   "jute.maxbuffer": {
     use: "acts",
     kind: "frameBytes",

@@ -134,6 +134,11 @@ export function buildSettings(
     sessionTimeoutMsMax,
     connectionsPerAddressMax: numberOf("maxClientCnxns", resolved.get("maxClientCnxns")),
     connectionsMax: numberOf("maxCnxns", resolved.get("maxCnxns")),
+    watchesPerConnectionMax: numberOf(
+      "zoolet.maxWatchesPerClient",
+      resolved.get("zoolet.maxWatchesPerClient"),
+    ),
+    watchesMax: numberOf("zoolet.maxWatches", resolved.get("zoolet.maxWatches")),
     outstandingRequestsMax: numberOf("globalOutstandingLimit", resolved.get("globalOutstandingLimit")),
     frameBytesMax,
     frameExtraBytes: resolved.get("jute.maxbuffer.extrasize") ?? frameBytesMax,

@@ -75,6 +75,9 @@ export interface ServerSettings {
   readonly sessionTimeoutMsMax: number;
   readonly connectionsPerAddressMax: number;
   readonly connectionsMax: number;
+  /** 0: no limit. */
+  readonly watchesPerConnectionMax: number;
+  readonly watchesMax: number;
   readonly outstandingRequestsMax: number;
   readonly frameBytesMax: number;
   readonly frameExtraBytes: number;

@@ -80,6 +80,8 @@ export function makeServer(parts: ServerParts): MadeServer {
       neverUsedMs: settings.containerNeverUsedMs,
     },
     enforceAuthSchemes: settings.enforceAuthSchemes,
+    watchesPerConnectionMax: settings.watchesPerConnectionMax || Infinity,
+    watchesMax: settings.watchesMax || Infinity,
     outstandingMax: settings.outstandingRequestsMax,
     ensemble: settings.ensemble === null ? null : memberOf(settings.ensemble),
     bornWallMs: clock.wallMs(),

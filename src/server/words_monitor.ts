@@ -53,6 +53,17 @@ export function monitorEntries(source: WordSource): MonitorEntry[] {
     ...counters(status),
     ...summaries(source, status),
     ...learnerSummaries(status),
+    ...own(status),
+  ];
+}
+
+/** What the original has no name for, after all that it has one for. */
+function own(status: PeerStatus): MonitorEntry[] {
+  return [
+    { kind: "gauge", name: "unsent_bytes", value: status.unsentBytes },
+    { kind: "counter", name: "slow_clients_closed", value: status.connectionsSlow },
+    { kind: "counter", name: "watching_clients_closed", value: status.connectionsWatching },
+    { kind: "counter", name: "watches_refused", value: status.watchesRefused },
   ];
 }
 

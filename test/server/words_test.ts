@@ -248,6 +248,10 @@ test("mntr has what dashboards ask for, with values where there are some", () =>
     zk_cnt_election_time: "0",
     zk_avg_election_time: "0.0",
     zk_looking_count: "0",
+    zk_unsent_bytes: "4711",
+    zk_slow_clients_closed: "2",
+    zk_watching_clients_closed: "1",
+    zk_watches_refused: "3",
     zk_q_quota_count_limit_per_namespace: "5",
   };
   for (const [key, value] of Object.entries(expected)) assert.equal(told.get(key), value, key);

@@ -35,6 +35,8 @@ export function optionsOf(
     reaper: { checkMs: 60_000, perMinuteMax: 10_000, neverUsedMs: 0 },
     enforceAuthSchemes: [],
     outstandingMax: 1000,
+    watchesPerConnectionMax: 1_000_000,
+    watchesMax: 2_000_000,
     bornWallMs,
     bornMonoMs,
     hashSeed,

@@ -64,6 +64,10 @@ export const unsentTotalPause = 64 << 20;
 /** … and beyond this those that left most are cut off. */
 export const unsentTotalMax = 160 << 20;
 
+/** Watches of one client, and of all; one on a long path counts as several. Some 100 bytes each. */
+export const watchesPerConnectionDefault = 1_000_000;
+export const watchesDefault = 2_000_000;
+
 /** Longest reply that a request can ask for piece by piece; above it the request is refused. */
 export const replyBytesMax = 16 << 20;
 /**

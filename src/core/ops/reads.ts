@@ -11,7 +11,7 @@ import { statBlank, writeStatOf } from "../tree/stat.ts";
 import { I, rootRow, type Tree } from "../tree/tree.ts";
 import type { Session } from "../session/table.ts";
 import { userOf } from "../session/auth.ts";
-import { WatchMode, watchModesAll, type WatchTable } from "../watch/table.ts";
+import { WatchMode, watchModesAll, type WatchTable, watchWeight } from "../watch/table.ts";
 import { ErrorCode } from "../wire/errors.ts";
 import { AddWatchMode, EventType, OpCode, Perm, WatcherType } from "../wire/opcodes.ts";
 import type { Reader } from "../wire/reader.ts";
@@ -34,13 +34,25 @@ const stat = statBlank();
 /** An event that setWatches owes right away. */
 export type Emit = (type: EventType, bytes: Uint8Array, start: number, end: number) => void;
 
+export interface ReadsOptions {
+  readonly skipAcl: boolean;
+  /** Watches of one connection. A long path counts as several. */
+  readonly watchesPerConnectionMax: number;
+  /** All the watches there may be, … */
+  readonly watchesMax: number;
+  /** … and what makes room where there are more. False: by cutting off this very connection. */
+  readonly makeRoom: (number: number) => boolean;
+}
+
 export class Reads {
   readonly #tree: Tree;
   readonly #data: WatchTable;
   readonly #child: WatchTable;
   readonly #skipAcl: boolean;
+  readonly #options: ReadsOptions;
 
-  constructor(tree: Tree, data: WatchTable, child: WatchTable, options: { skipAcl: boolean }) {
+  constructor(tree: Tree, data: WatchTable, child: WatchTable, options: ReadsOptions) {
+    this.#options = options;
     this.#tree = tree;
     this.#data = data;
     this.#child = child;
@@ -135,7 +147,9 @@ export class Reads {
     if (pathHasNul(r.bytes, start, end)) return ErrorCode.BadArguments;
     const row = this.#tree.findLive(r.bytes, start, end);
     if (row !== 0 && !this.#allows(row, Perm.Read, caller)) return ErrorCode.NoAuth;
-    if (watch) this.#data.add(caller.number, r.bytes, start, end, WatchMode.Standard);
+    if (watch && !this.#watch(this.#data, caller.number, r.bytes, start, end, WatchMode.Standard)) {
+      return ErrorCode.QuotaExceeded;
+    }
     if (row === 0) return ErrorCode.NoNode;
     this.#writeStat(out, row);
     return ErrorCode.Ok;
@@ -150,7 +164,9 @@ export class Reads {
     const row = this.#tree.findLive(r.bytes, start, end);
     if (row === 0) return ErrorCode.NoNode;
     if (!this.#allows(row, Perm.Read, caller)) return ErrorCode.NoAuth;
-    if (watch) this.#data.add(caller.number, r.bytes, start, end, WatchMode.Standard);
+    if (watch && !this.#watch(this.#data, caller.number, r.bytes, start, end, WatchMode.Standard)) {
+      return ErrorCode.QuotaExceeded;
+    }
     this.#writeData(out, row);
     this.#writeStat(out, row);
     return ErrorCode.Ok;
@@ -165,7 +181,9 @@ export class Reads {
     const row = this.#tree.findLive(r.bytes, start, end);
     if (row === 0) return ErrorCode.NoNode;
     if (!this.#allows(row, Perm.Read, caller)) return ErrorCode.NoAuth;
-    if (watch) this.#child.add(caller.number, r.bytes, start, end, WatchMode.Standard);
+    if (watch && !this.#watch(this.#child, caller.number, r.bytes, start, end, WatchMode.Standard)) {
+      return ErrorCode.QuotaExceeded;
+    }
     this.#writeChildren(out, row);
     if (withStat) this.#writeStat(out, row);
     return ErrorCode.Ok;
@@ -297,12 +315,14 @@ export class Reads {
     const mode = r.i32();
     if (r.failed || length < 0) return ErrorCode.MarshallingError;
     const start = end - length;
+    let isSet: boolean;
     if (mode === AddWatchMode.Persistent) {
-      this.#data.add(caller.number, r.bytes, start, end, WatchMode.Persistent);
-      this.#child.add(caller.number, r.bytes, start, end, WatchMode.Persistent);
+      isSet = this.#watch(this.#data, caller.number, r.bytes, start, end, WatchMode.Persistent) &&
+        this.#watch(this.#child, caller.number, r.bytes, start, end, WatchMode.Persistent);
     } else if (mode === AddWatchMode.PersistentRecursive) {
-      this.#data.add(caller.number, r.bytes, start, end, WatchMode.Recursive);
+      isSet = this.#watch(this.#data, caller.number, r.bytes, start, end, WatchMode.Recursive);
     } else return ErrorCode.MarshallingError;
+    if (!isSet) return ErrorCode.QuotaExceeded;
     out.i32(0);
     return ErrorCode.Ok;
   }
@@ -344,12 +364,15 @@ export class Reads {
       r.at = start;
       for (let k = 0; k < count; k++) {
         const length = r.span();
-        this.#setWatch(which, r.bytes, r.at - length, r.at, since, caller, emit);
+        if (!this.#setWatch(which, r.bytes, r.at - length, r.at, since, caller, emit)) {
+          return ErrorCode.QuotaExceeded;
+        }
       }
     }
     return ErrorCode.Ok;
   }
 
+  /** False: there are as many as there may be. */
   #setWatch(
     which: number,
     bytes: Uint8Array,
@@ -358,27 +381,43 @@ export class Reads {
     since: number,
     caller: ReadCaller,
     emit: Emit,
-  ): void {
+  ): boolean {
     const { number } = caller;
     if (which >= 3) {
       const mode = which === 3 ? WatchMode.Persistent : WatchMode.Recursive;
-      this.#data.add(number, bytes, start, end, mode);
-      if (which === 3) this.#child.add(number, bytes, start, end, mode);
-      return;
+      return this.#watch(this.#data, number, bytes, start, end, mode) &&
+        (which !== 3 || this.#watch(this.#child, number, bytes, start, end, mode));
     }
+    const table = which === 2 ? this.#child : this.#data;
     const row = this.#tree.findLive(bytes, start, end);
+    let missed: EventType | null = null;
     if (which === 1) {
-      if (row !== 0) emit(EventType.NodeCreated, bytes, start, end);
-      else this.#data.add(number, bytes, start, end, WatchMode.Standard);
-      return;
+      if (row !== 0) missed = EventType.NodeCreated;
+    } else if (row === 0) missed = EventType.NodeDeleted;
+    else {
+      this.#tree.readStat(row, stat);
+      if (which === 0 && stat.mzxid > since) missed = EventType.NodeDataChanged;
+      if (which === 2 && stat.pzxid > since) missed = EventType.NodeChildrenChanged;
     }
-    if (row === 0) return emit(EventType.NodeDeleted, bytes, start, end);
-    this.#tree.readStat(row, stat);
-    if (which === 0) {
-      if (stat.mzxid > since) emit(EventType.NodeDataChanged, bytes, start, end);
-      else this.#data.add(number, bytes, start, end, WatchMode.Standard);
-    } else if (stat.pzxid > since) emit(EventType.NodeChildrenChanged, bytes, start, end);
-    else this.#child.add(number, bytes, start, end, WatchMode.Standard);
+    if (missed === null) return this.#watch(table, number, bytes, start, end, WatchMode.Standard);
+    emit(missed, bytes, start, end);
+    return true;
+  }
+
+  /** Sets a watch. False: this connection has as many as one may. */
+  #watch(
+    table: WatchTable,
+    number: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    mode: number,
+  ): boolean {
+    const { watchesPerConnectionMax, watchesMax, makeRoom } = this.#options;
+    const weight = this.#data.weightOf(number) + this.#child.weightOf(number) + watchWeight(end - start);
+    if (weight > watchesPerConnectionMax && table.modes(number, bytes, start, end) === 0) return false;
+    table.add(number, bytes, start, end, mode);
+    return this.#data.weight + this.#child.weight <= watchesMax || makeRoom(number);
   }
 }
 

@@ -376,6 +376,8 @@ export class Clients {
         connection.packetsSent++;
       };
       const code = this.#reads.setWatches(r, connection, emit, op === OpCode.SetWatches2);
+      // No client looks at the code: it would believe that it has watches that it has not.
+      if (code === ErrorCode.QuotaExceeded) return this.#refuseWatches(connection);
       headerFrame(out, xid, this.applier.zxid, code);
       return this.#answered(connection, 20, arrivedMs);
     }
@@ -384,6 +386,7 @@ export class Clients {
     if (code === ErrorCode.Ok) endFrame(out, at);
     else {
       failFrame(out, at, code);
+      if (code === ErrorCode.QuotaExceeded) this.counters.watchesRefused++;
       // The original ends a multiRead with a write in it by the terminator all the same.
       if (op === OpCode.MultiRead && !r.failed) {
         writeMultiEnd(out);
@@ -391,6 +394,16 @@ export class Clients {
       }
     }
     this.#answered(connection, out.length - at, arrivedMs);
+  }
+
+  #refuseWatches(connection: Connection): void {
+    this.counters.watchesRefused++;
+    const { watchesPerConnectionMax } = this.options;
+    this.refuse(
+      connection,
+      "watches_many",
+      `Closed: more than ${watchesPerConnectionMax} watches on one connection`,
+    );
   }
 
   #answered(connection: Connection, bytes: number, arrivedMs: number): void {

@@ -51,6 +51,8 @@ export class Connection {
   hasReadOnlyByte = false;
   /** In the outbox's list of connections with something to send. */
   dirty = false;
+  /** Its line is over, and its watches are being taken away. */
+  isTidied = true;
   /** So far behind that its line is cut, not ended in order. */
   isCut = false;
   /** Marks who was told of the change being applied. */

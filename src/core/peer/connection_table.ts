@@ -21,6 +21,9 @@ import type { PeerCounters } from "./counters.ts";
 import type { Outbox } from "./outbox.ts";
 import { UnsentTotal } from "./outflow.ts";
 
+/** So many watches are taken away in a few milliseconds. */
+const watchesRemovedAtOnce = 4000;
+
 export class ConnectionTable implements Listeners {
   /** By number; 0 is nobody. */
   readonly list: (Connection | null)[] = [null];
@@ -35,6 +38,8 @@ export class ConnectionTable implements Listeners {
   readonly #outbox: Outbox;
   readonly #counters: PeerCounters;
   readonly #watches: readonly WatchTable[];
+  /** Their lines are over, and they have watches left. */
+  readonly #leaving: Connection[] = [];
 
   constructor(outbox: Outbox, counters: PeerCounters, watches: readonly WatchTable[]) {
     this.#outbox = outbox;
@@ -103,13 +108,42 @@ export class ConnectionTable implements Listeners {
     if (connection.state === ConnectionState.Closed) return;
     const { owed } = connection.flow;
     this.#counters.connectionsSlow++;
-    this.#outbox.note(
-      "warn",
+    this.#note(
+      connection,
       "reader_slow",
       `Closed: the client left ${owed} bytes of replies and events unread, all clients together ${this.unsent.bytes}`,
-      { client: `${connection.address}:${connection.port}` },
     );
     this.close(connection);
+  }
+
+  /** There are more watches than all may have: whoever has most is cut off. Returns its number, or 0. */
+  cutMostWatching(): number {
+    let most: Connection | null = null;
+    let weightMost = 0;
+    for (const one of this.list) {
+      if (one === null || one.state === ConnectionState.Closed) continue;
+      const weight = this.#weightOf(one);
+      if (weight <= weightMost) continue;
+      weightMost = weight;
+      most = one;
+    }
+    if (most === null) return 0;
+    this.#counters.connectionsWatching++;
+    this.#note(
+      most,
+      "watches_many",
+      `Closed: there are too many watches, and with ${weightMost} this client has most of them`,
+    );
+    this.close(most);
+    return most.number;
+  }
+
+  #weightOf({ number }: Connection): number {
+    return this.#watches.reduce((sum, table) => sum + table.weightOf(number), 0);
+  }
+
+  #note(connection: Connection, event: string, message: string): void {
+    this.#outbox.note("warn", event, message, { client: `${connection.address}:${connection.port}` });
   }
 
   // --------------------------------------------------------------------------------------- order
@@ -162,7 +196,10 @@ export class ConnectionTable implements Listeners {
   /** The line is gone: its watches go with it, its session does not. */
   forget(connection: Connection): void {
     connection.state = ConnectionState.Closed;
-    for (const table of this.#watches) table.removeConnection(connection.number);
+    if (!this.#unwatch(connection)) {
+      connection.isTidied = false;
+      this.#leaving.push(connection);
+    }
     const { session } = connection;
     if (session !== null && session.connection === connection.number) session.connection = 0;
     this.count--;
@@ -189,8 +226,27 @@ export class ConnectionTable implements Listeners {
     }
   }
 
+  /** Takes some of its watches away: a million at once would keep everybody waiting. True: it has no more. */
+  #unwatch({ number }: Connection): boolean {
+    let isDone = true;
+    for (const table of this.#watches) {
+      if (!table.removeConnection(number, watchesRemovedAtOnce)) isDone = false;
+    }
+    return isDone;
+  }
+
+  /** Goes on with what lines left behind; called at each step. */
+  tidy(): void {
+    const [connection] = this.#leaving;
+    if (connection === undefined || !this.#unwatch(connection)) return;
+    this.#leaving.shift();
+    connection.isTidied = true;
+    this.#recycleIfIdle(connection);
+  }
+
   #recycleIfIdle(connection: Connection): void {
     if (connection.state !== ConnectionState.Closed || connection.writesInFlight > 0) return;
+    if (!connection.isTidied) return;
     if (this.list[connection.number] !== connection) return;
     assert(connection.order.empty, "a closed connection without writes has nothing waiting");
     this.list[connection.number] = null;

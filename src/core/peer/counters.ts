@@ -13,6 +13,9 @@ export class PeerCounters {
   authFailed = 0;
   /** Connections that were cut off because they did not read. */
   connectionsSlow = 0;
+  /** Connections that were cut off because of their watches, and requests that were refused for theirs. */
+  connectionsWatching = 0;
+  watchesRefused = 0;
   responseBytesLast = -1;
   responseBytesMin = -1;
   responseBytesMax = -1;

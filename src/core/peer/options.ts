@@ -18,6 +18,9 @@ export interface PeerOptions {
   readonly reaper: ReaperOptions;
   /** Schemes of which a connection needs one before its first request; empty: none. */
   readonly enforceAuthSchemes: readonly string[];
+  /** Watches that one connection, and all together, may have. */
+  readonly watchesPerConnectionMax: number;
+  readonly watchesMax: number;
   /** Requests in flight over all clients before reading pauses. */
   readonly outstandingMax: number;
   /** When this peer was born: ids of its sessions begin with it. */

@@ -198,7 +198,12 @@ export class Peer implements Place {
       counters,
       table: memory.connections,
       sessions: this.sessions,
-      reads: new Reads(this.tree, this.dataWatches, this.childWatches, { skipAcl: options.judge.skipAcl }),
+      reads: new Reads(this.tree, this.dataWatches, this.childWatches, {
+        skipAcl: options.judge.skipAcl,
+        watchesPerConnectionMax: options.watchesPerConnectionMax,
+        watchesMax: options.watchesMax,
+        makeRoom: (number) => memory.connections.cutMostWatching() !== number,
+      }),
       applier: this.applier,
       road: this.#roads,
     });
@@ -454,6 +459,7 @@ export class Peer implements Place {
     const clients = this.#clients;
     this.wallMs = clients.wallMs = event.wallMs;
     this.monoMs = clients.monoMs = event.monoMs;
+    this.#memory.connections.tidy();
     switch (event.kind) {
       case "clientFrame": {
         const connection = this.#memory.connections.get(event.connection);

@@ -153,6 +153,12 @@ export interface PeerStatus {
   readonly dataBytes: number;
   readonly connections: number;
   readonly outstanding: number;
+  /** Bytes of replies and events that clients did not take yet. */
+  readonly unsentBytes: number;
+  /** Clients that were cut off because they did not read, or had most of too many watches. */
+  readonly connectionsSlow: number;
+  readonly connectionsWatching: number;
+  readonly watchesRefused: number;
   readonly packetsReceived: number;
   readonly packetsSent: number;
   readonly bytesReceived: number;

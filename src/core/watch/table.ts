@@ -50,6 +50,14 @@ function hashPair(path: number, connection: number): number {
   return h ^ (h >>> 15);
 }
 
+/** Bytes of a path that are held for one watch; a longer path weighs as more than one. */
+const weightBytes = 128;
+
+/** What a watch on a path of so many bytes counts as. */
+export function watchWeight(pathBytes: number): number {
+  return 1 + Math.floor(pathBytes / weightBytes);
+}
+
 /** The watch that is shown next; moved on when that one goes. */
 interface Cursor {
   watch: number;
@@ -67,6 +75,9 @@ export class WatchTable {
   );
   /** First watch of each connection, by its number. */
   readonly #firstOf: number[] = [];
+  /** What the watches of each connection weigh, and all of them. */
+  readonly #weightOf: number[] = [];
+  weight = 0;
   #recursive = 0;
   /** Lists of a connection's paths that somebody is reading. */
   readonly #cursors = new Set<Cursor>();
@@ -117,13 +128,20 @@ export class WatchTable {
     return watch !== 0 && this.#removeModes(watch, modes);
   }
 
-  removeConnection(connection: number): void {
+  weightOf(connection: number): number {
+    return this.#weightOf[connection] ?? 0;
+  }
+
+  /** Takes up to `max` watches of a connection away. True: it has no more. */
+  removeConnection(connection: number, max = Infinity): boolean {
     let watch = this.#firstOf[connection] ?? 0;
-    while (watch !== 0) {
+    for (let left = max; watch !== 0; left--) {
+      if (left === 0) return false;
       const next = this.#watches.chunk(watch)[this.#watches.at(watch) + W.connectionNext] as number;
       this.#removeModes(watch, watchModesAll);
       watch = next;
     }
+    return true;
   }
 
   hasConnection(connection: number): boolean {
@@ -304,10 +322,19 @@ export class WatchTable {
       this.#watches.chunk(connectionFirst)[this.#watches.at(connectionFirst) + W.connectionBefore] = watch;
     }
     pathChunk[pathAt + P.first] = watch;
-    while (this.#firstOf.length <= connection) this.#firstOf.push(0);
+    while (this.#firstOf.length <= connection) {
+      this.#firstOf.push(0);
+      this.#weightOf.push(0);
+    }
+    this.#weigh(connection, watchWeight(pathChunk[pathAt + P.length] as number));
     this.#firstOf[connection] = watch;
     this.#pairBuckets.add(watch, hashPair(path, connection));
     return watch;
+  }
+
+  #weigh(connection: number, weight: number): void {
+    this.#weightOf[connection] = (this.#weightOf[connection] as number) + weight;
+    this.weight += weight;
   }
 
   #removeModes(watch: number, modes: number): boolean {
@@ -329,6 +356,7 @@ export class WatchTable {
     const pathBefore = chunk[at + W.pathBefore] as number;
     const connectionNext = chunk[at + W.connectionNext] as number;
     const connectionBefore = chunk[at + W.connectionBefore] as number;
+    this.#weigh(connection, -watchWeight(this.#paths.chunk(path)[this.#paths.at(path) + P.length] as number));
     for (const cursor of this.#cursors) if (cursor.watch === watch) cursor.watch = connectionNext;
     if (connectionBefore === 0) this.#firstOf[connection] = connectionNext;
     else {this.#watches.chunk(connectionBefore)[this.#watches.at(connectionBefore) + W.connectionNext] =

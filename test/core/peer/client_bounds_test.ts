@@ -15,6 +15,7 @@ import {
 import { bytesOf } from "../../../src/core/base/bytes.ts";
 import { type Connection, ConnectionState } from "../../../src/core/peer/connection.ts";
 import type { Peer } from "../../../src/core/peer/peer.ts";
+import { ErrorCode } from "../../../src/core/wire/errors.ts";
 import { OpCode } from "../../../src/core/wire/opcodes.ts";
 import { Reader } from "../../../src/core/wire/reader.ts";
 import { aclOpen } from "../../../src/core/wire/records.ts";
@@ -23,6 +24,7 @@ import {
   writeCreateRequest,
   writePathRequest,
   writeSetDataRequest,
+  writeSetWatchesRequest,
   writeWatchableRequest,
   writeWatchTypeRequest,
 } from "../../../src/core/wire/requests.ts";
@@ -332,4 +334,54 @@ test("when all together leave too much unread, those furthest behind are cut off
   assert.ok(many.some(({ closed }) => closed));
   assert.ok(few.every(({ closed }) => !closed));
   assert.equal(writer.ask(OpCode.GetData, (w) => writeWatchableRequest(w, "/s", false)).err, 0);
+});
+
+const watch = (line: DriverLine, path: string) =>
+  line.ask(OpCode.Exists, (w) => writeWatchableRequest(w, path, true)).err;
+
+test("a client has a bounded number of watches, where a long path counts as several", () => {
+  const driver = new Driver({ watchesPerConnectionMax: 10 });
+  const line = driver.connect();
+  for (let i = 0; i < 9; i++) assert.equal(watch(line, `/w${i}`), ErrorCode.NoNode);
+  assert.equal(watch(line, `/${"x".repeat(300)}`), ErrorCode.QuotaExceeded);
+  assert.equal(watch(line, "/w9"), ErrorCode.NoNode);
+  assert.equal(watch(line, "/w10"), ErrorCode.QuotaExceeded);
+  assert.equal(watch(line, "/w9"), ErrorCode.NoNode, "that one it has");
+  assert.equal(line.ask(OpCode.Exists, (w) => writeWatchableRequest(w, "/w10", false)).err, ErrorCode.NoNode);
+  assert.equal(driver.peer.counters.watchesRefused, 2);
+  assert.equal(watch(driver.connect(), "/w10"), ErrorCode.NoNode, "another client");
+  // Nobody looks at the code of a setWatches, so that ends the line.
+  const again = driver.connect();
+  const paths = Array.from({ length: 20 }, (_, i) => `/w${i}`);
+  again.send(OpCode.SetWatches, (w) =>
+    writeSetWatchesRequest(w, 0, {
+      data: [],
+      exists: paths,
+      children: [],
+      persistent: [],
+      persistentRecursive: [],
+    }));
+  assert.equal(again.closed, true);
+});
+
+test("of too many watches the client that has most loses its own, a few at each step", () => {
+  const driver = new Driver({ watchesMax: 10_010 });
+  const modest = driver.connect();
+  watch(modest, "/mine");
+  const greedy = driver.connect();
+  const { peer } = driver;
+  for (let i = 0; !greedy.closed; i++) {
+    assert.ok(i <= 10_010);
+    greedy.send(OpCode.Exists, (w) => writeWatchableRequest(w, `/w${i}`, true));
+  }
+  assert.deepEqual([modest.closed, peer.counters.connectionsWatching], [false, 1]);
+  assert.ok(peer.dataWatches.size > 4000, "not all at once");
+  // What is left of them is nobody's: neither who is cut off hears of it, nor who gets its number.
+  const { number } = greedy.connection;
+  assert.notEqual(driver.open().connection.number, number);
+  modest.ask(OpCode.Create, (w) => writeCreateRequest(w, "/w9999", null, aclOpen, 0));
+  for (let i = 0; i < 5; i++) driver.tick();
+  assert.deepEqual([peer.dataWatches.size, peer.dataWatches.weight], [1, 1]);
+  assert.equal(driver.open().connection.number, number);
+  modest.ask(OpCode.Create, (w) => writeCreateRequest(w, "/mine", null, aclOpen, 0));
 });

@@ -34,6 +34,8 @@ export function peerOptions(options: DriverOptions = {}): PeerOptions {
     reaper: { checkMs: 60_000, perMinuteMax: 10_000, neverUsedMs: 0 },
     enforceAuthSchemes: [],
     outstandingMax: 1000,
+    watchesPerConnectionMax: 1_000_000,
+    watchesMax: 2_000_000,
     bornWallMs,
     bornMonoMs,
     hashSeed: 0,
