@@ -145,6 +145,7 @@ function make(
     logRetainTxns: settings.logRetainTxns,
     logRetainMs: settings.logRetainMs,
     mustExist: !settings.dataDirAutocreate,
+    hasPeers: settings.ensemble !== null,
     // An observer may have another number at each start, and what it holds is the ensemble's.
     serverId: settings.ensemble === null || settings.ensemble.observer ? null : settings.ensemble.sid,
   });

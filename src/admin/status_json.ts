@@ -16,7 +16,7 @@ import { ensembleJson } from "./status_ensemble.ts";
 const connectionsListedMax = 200;
 
 export interface HealthJson {
-  readonly status: "ok" | "not-serving";
+  readonly status: "ok" | "not-serving" | "wrong-tree";
   readonly mode: string;
   readonly zxid: string;
   readonly uptimeMs: number;
@@ -36,9 +36,9 @@ export interface HealthJson {
 
 export function healthJson(source: WordSource): HealthJson {
   const status = source.peer.status();
-  const { serving, mode, zxidLast, uptimeMs, ensemble, loading } = status;
+  const { serving, mode, zxidLast, uptimeMs, ensemble, loading, wrong } = status;
   return {
-    status: serving ? "ok" : "not-serving",
+    status: !serving ? "not-serving" : wrong === null ? "ok" : "wrong-tree",
     mode,
     zxid: zxidHex(zxidLast as Zxid),
     uptimeMs: Math.trunc(uptimeMs),
@@ -46,7 +46,7 @@ export function healthJson(source: WordSource): HealthJson {
     ensemble: ensemble === null
       ? null
       : { sid: ensemble.sid, role: ensemble.role, phase: ensemble.phase, leader: ensemble.leader },
-    reason: serving ? null : reasonOf(status),
+    reason: wrong ?? (serving ? null : reasonOf(status)),
     ...(loading === null ? {} : { loading }),
   };
 }

@@ -139,6 +139,13 @@ export interface FileInfo {
   readonly modifiedMs: number;
 }
 
+/** A file that is there and is written in place, at once as far as other processes see. */
+export interface FileInPlace {
+  write(bytes: Uint8Array, at: number): void;
+  sync(): void;
+  close(): void;
+}
+
 /** Blocking file calls: used at start, at the end and in the worker, never between requests. */
 export interface FilesPort {
   readText(path: string): string;
@@ -152,6 +159,9 @@ export interface FilesPort {
   makeDirectory(path: string): void;
   /** From here on a file for its owner alone; made, empty, where there is none. */
   makePrivate(path: string): void;
+  openInPlace(path: string): FileInPlace;
+  /** Writes a file's bytes over themselves and syncs it: after that what is read of it is on the disk. */
+  rewrite(path: string): void;
   list(path: string): string[];
   info(path: string): FileInfo | null;
   remove(path: string): void;

@@ -149,6 +149,9 @@ export function openDatabase(ports: DiskPorts, path: string, kind: DatabaseKind)
     database.exec(kind.settingsFirst);
     const id = pragmaNumber(database, "application_id");
     const version = pragmaNumber(database, "user_version");
+    // What is in the WAL may be what the kernel has kept of a write that failed (and that nobody was told
+    // of): from memory it would be read, promised, and lost by the next power cut.
+    if (ports.files.info(`${path}-wal`) !== null) ports.files.rewrite(`${path}-wal`);
     if (id !== kind.applicationId) {
       throw storageError(
         "foreign",
@@ -171,6 +174,21 @@ export function openDatabase(ports: DiskPorts, path: string, kind: DatabaseKind)
     database?.close();
     throw storageErrorOf(error, tried);
   }
+}
+
+/** Takes a database that nobody has open out of the way; what is in it can be read under the new name. */
+export function setAside(files: FilesPort, path: string): void {
+  const aside = asideOf(path);
+  removeDatabase(files, aside);
+  files.remove(`${path}-shm`);
+  for (const suffix of ["-wal", ""]) {
+    if (files.info(`${path}${suffix}`) !== null) files.rename(`${path}${suffix}`, `${aside}${suffix}`);
+  }
+  files.syncDirectory(parentDirectory(path));
+}
+
+export function asideOf(path: string): string {
+  return `${path}.damaged`;
 }
 
 /** In one transaction: a cut leaves the old version or the new one. */

@@ -6,21 +6,30 @@
  * left behind in another directory, are noticed before a write is acknowledged; and the generation, so
  * that a table from before a snapshot is noticed too.
  */
-import type { FilesPort } from "../runtime/ports.ts";
+import { epochOf } from "../core/base/zxid.ts";
+import type { Zxid } from "../core/base/zxid.ts";
+import { SqliteError } from "../runtime/ports.ts";
+import type { FilesPort, SqliteDatabase } from "../runtime/ports.ts";
+import { putMetaRow } from "./checksums.ts";
 import {
+  asideOf,
   makeDatabase,
   makeDirectoryDurable,
   openDatabase,
+  parentDirectory,
   removeHalfMade,
+  setAside,
   whileMaking,
 } from "./database_files.ts";
 import type { DiskPorts } from "./database_files.ts";
-import { storageError, storageErrorOf } from "./errors.ts";
-import { LogFile, logKind } from "./log_file.ts";
+import { Rot, rot, rotOf, storageError, storageErrorOf } from "./errors.ts";
+import { LogFile, logKind, metaLacks } from "./log_file.ts";
 import type { Epochs } from "./log_file.ts";
+import { lackOf, LogMark } from "./log_mark.ts";
 import { checkServer, epochsAtStart, noteServer } from "./promises.ts";
 import { settleReplacement } from "./replacement.ts";
 import { metaSql } from "./schema.ts";
+import { StorageError } from "./storage.ts";
 import type { StorageOptions } from "./storage.ts";
 import { fillFreshTree, generationOf, TreeFile, treeKind } from "./tree_file.ts";
 
@@ -29,25 +38,108 @@ export interface Disk {
   readonly tree: TreeFile;
   readonly epochs: Epochs;
   readonly notes: readonly string[];
+  /** As in `Recovered`. */
+  readonly lacks: string | null;
 }
 
 export function openDisk(ports: DiskPorts, options: StorageOptions): Disk {
   const { files } = ports;
+  const paths = {
+    log: `${prepareDirectory(files, options.dataLogDir, options.mustExist)}/log.db`,
+    tree: `${prepareDirectory(files, options.dataDir, options.mustExist)}/tree.db`,
+  };
+  try {
+    return openFiles(ports, options, paths, null);
+  } catch (error) {
+    return mendDisk(ports, options, storageErrorOf(error, `read ${paths.log}`), 0);
+  }
+}
+
+interface Paths {
+  readonly log: string;
+  readonly tree: string;
+}
+
+/**
+ * What can be done where a file is not as it was written; the files are closed. A member takes all that
+ * it holds from its peers, and remembers in the log that it has to (`lacks`). Who stands alone makes
+ * the table again where the log still holds everything. Nothing is removed: it is set aside.
+ */
+export function mendDisk(
+  ports: DiskPorts,
+  options: StorageOptions,
+  error: StorageError,
+  accepted: number,
+): Disk {
+  if (!(error instanceof Rot)) throw error;
+  const { files } = ports;
+  const paths = {
+    log: `${files.absolute(options.dataLogDir)}/log.db`,
+    tree: `${files.absolute(options.dataDir)}/tree.db`,
+  };
+  if (options.hasPeers === true) return startOver(ports, options, paths, error, accepted);
+  if (error.file === "log") throw error;
+  const log = openLog(ports, options, paths, [], null);
+  const isWhole = log.startsAtBirth();
+  log.close();
+  if (!isWhole) throw error;
+  setAside(files, paths.tree);
+  const disk = openFiles(ports, options, paths, null);
+  const note = `${error.message}. It was made again from the whole log; the old one is ${
+    asideOf(paths.tree)
+  }`;
+  return { ...disk, notes: [note, ...disk.notes] };
+}
+
+function startOver(
+  ports: DiskPorts,
+  options: StorageOptions,
+  paths: Paths,
+  error: StorageError,
+  acceptedSeen: number,
+): Disk {
+  const { files } = ports;
+  // Until the new log says so itself, the mark of the old one says that this directory is no new member's.
+  const mark = markOf(ports, options, paths);
+  const { found } = mark;
+  const accepted = Math.max(acceptedSeen, found?.accepted ?? 0, epochOf((found?.last ?? 0) as Zxid));
+  if (found === null) mark.put({ generation: 0, last: 1, total: 1, crc: 0, accepted, current: 0 });
+  mark.close();
+  for (const path of [paths.tree, paths.log]) setAside(files, path);
+  return openFiles(ports, options, paths, { reason: error.message, accepted });
+}
+
+/** `lacking`: nothing that was here is of use, and a new log has to say so before anything else. */
+function openFiles(
+  ports: DiskPorts,
+  options: StorageOptions,
+  paths: Paths,
+  lacking: { readonly reason: string; readonly accepted: number } | null,
+): Disk {
+  const { files } = ports;
   const notes: string[] = [];
-  const logPath = `${prepareDirectory(files, options.dataLogDir, options.mustExist)}/log.db`;
-  const treePath = `${prepareDirectory(files, options.dataDir, options.mustExist)}/tree.db`;
-  const log = openLog(ports, options, logPath, treePath, notes);
+  const mark = markOf(ports, options, paths);
+  const log = openLog(ports, options, paths, notes, mark);
   try {
     const serverId = options.serverId ?? null;
     log.standsAlone = serverId === null;
     checkServer(log, serverId);
-    settleReplacement(files, log, treePath, notes);
-    const tree = openTree(ports, log, treePath, notes);
+    if (lacking !== null) log.putLacks(lacking.reason, lacking.accepted);
+    const isSuspect = lacking === null && checkEnd(log, mark, notes);
+    settleReplacement(files, log, paths.tree, notes);
+    const tree = openTree(ports, log, paths.tree, notes);
     try {
+      if (isSuspect) {
+        log.checkPages();
+        tree.checkPages();
+      }
       compare(log, tree);
       const epochs = epochsAtStart(log);
       noteServer(log, serverId);
-      return { log, tree, epochs, notes };
+      log.putMark();
+      log.syncMark();
+      const lacks = log.meta(metaLacks);
+      return { log, tree, epochs, notes, lacks: lacks === undefined ? null : String(lacks) };
     } catch (error) {
       tree.close();
       throw error;
@@ -56,6 +148,33 @@ export function openDisk(ports: DiskPorts, options: StorageOptions): Disk {
     log.close();
     throw error;
   }
+}
+
+/** Does the log hold all that `log.mark` says? True: the files are to be looked at, page by page. */
+function checkEnd(log: LogFile, mark: LogMark, notes: string[]): boolean {
+  if (mark.isUnreadable) notes.push("log.mark could not be read: it is made again");
+  const { found } = mark;
+  if (found === null) return false;
+  const lack = mark.isOfThisLog
+    ? lackOf(log.end, found)
+    : found.total > 0 || found.accepted > 0
+    ? `log.mark belongs to another log, which ended at zxid 0x${found.last.toString(16)}`
+    : null;
+  if (lack === null) return found.suspect;
+  if (!found.synced) {
+    notes.push(`${log.path}: ${lack}. With sync=off a power cut may do that`);
+    return found.suspect;
+  }
+  throw rot(
+    "log",
+    `read ${log.path}`,
+    lack,
+    "Restore the directory from a backup. To go on without them, for good: remove log.mark and start again",
+  );
+}
+
+function markOf(ports: DiskPorts, options: StorageOptions, paths: Paths): LogMark {
+  return new LogMark(ports.files, `${parentDirectory(paths.log)}/log.mark`, options.sync === "full");
 }
 
 function prepareDirectory(files: FilesPort, path: string, mustExist: boolean): string {
@@ -81,9 +200,9 @@ const adviceMustExist = "Name the directory that holds the data, or allow that a
 function openLog(
   ports: DiskPorts,
   options: StorageOptions,
-  logPath: string,
-  treePath: string,
+  { log: logPath, tree: treePath }: Paths,
   notes: string[],
+  mark: LogMark | null,
 ): LogFile {
   const { files } = ports;
   const kind = logKind(options.sync);
@@ -93,22 +212,33 @@ function openLog(
     }
     whileMaking(ports, logPath, () => {
       if (files.info(logPath) !== null) return;
-      if (files.info(treePath) !== null) checkTreeAlone(ports, logPath, treePath, notes);
+      if (files.info(treePath) !== null) {
+        checkTreeAlone(ports, logPath, treePath, notes);
+        mark?.forget();
+      }
       if (removeHalfMade(files, logPath)) {
         notes.push(`${logPath}.new of a start that ended half-way was replaced`);
       }
       makeDatabase(ports, logPath, kind, (database) => {
-        database.prepare(metaSql.put).run("log_id", crypto.randomUUID());
+        putMetaRow(database.prepare(metaSql.put), "log_id", crypto.randomUUID());
       });
     });
   }
-  const database = openDatabase(ports, logPath, kind);
+  let database: SqliteDatabase | null = null;
   try {
-    return new LogFile(database, logPath);
+    database = openDatabase(ports, logPath, kind);
+    return new LogFile(database, logPath, mark);
   } catch (error) {
-    database.close();
-    throw storageErrorOf(error, `read ${logPath}`);
+    database?.close();
+    throw ownRot("log", error, `read ${logPath}`, mark?.found != null);
   }
+}
+
+/** Where something says that the file is ours, one that cannot be read at all is no stranger's. */
+function ownRot(file: "log" | "table", error: unknown, tried: string, isOurs: boolean): StorageError {
+  const isRot = error instanceof StorageError && error.cause instanceof SqliteError &&
+    (error.code === "damaged" || (error.code === "foreign" && isOurs));
+  return isRot ? new Rot(file, error.message, { cause: error }) : rotOf(file, error, tried);
 }
 
 /** A tree table without its log is short of what was acknowledged last; going on has to be asked for. */
@@ -150,8 +280,9 @@ export function openTree(ports: DiskPorts, log: LogFile, treePath: string, notes
     }
     makeDatabase(ports, treePath, treeKind, (database) => fillFreshTree(database, logId));
   }
-  const database = openDatabase(ports, treePath, treeKind);
+  let database: SqliteDatabase | null = null;
   try {
+    database = openDatabase(ports, treePath, treeKind);
     const tree = new TreeFile(database, treePath);
     const named = tree.meta("log_id");
     if (named === undefined) {
@@ -175,8 +306,8 @@ export function openTree(ports: DiskPorts, log: LogFile, treePath: string, notes
     }
     return tree;
   } catch (error) {
-    database.close();
-    throw storageErrorOf(error, `read ${treePath}`);
+    database?.close();
+    throw ownRot("table", error, `read ${treePath}`, true);
   }
 }
 

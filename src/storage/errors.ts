@@ -11,6 +11,9 @@ const codeBySqlite: Readonly<Record<string, StorageErrorCode>> = {
   SQLITE_FULL: "full",
   SQLITE_NOTADB: "foreign",
   SQLITE_CORRUPT: "damaged",
+  // Our statements are right, so it is what they find.
+  SQLITE_ERROR: "damaged",
+  SQLITE_MISMATCH: "damaged",
   SQLITE_BUSY: "locked",
   SQLITE_LOCKED: "locked",
   SQLITE_CANTOPEN: "access",
@@ -42,6 +45,27 @@ const adviceByCode: Readonly<Record<StorageErrorCode, string>> = {
   io: "Look at the system's log for faults of the disk, then start again; all that was acknowledged is kept",
   access: "Make it a directory that the server's user can read and write, then start again",
 };
+
+/** What a file holds is not what was written to it. Others may hold it still: in the log, or on other members. */
+export class Rot extends StorageError {
+  readonly file: "log" | "table";
+  constructor(file: "log" | "table", message: string, options?: ErrorOptions) {
+    super("damaged", message, options);
+    this.file = file;
+  }
+}
+
+export function rot(file: "log" | "table", tried: string, found: string, advice?: string): Rot {
+  return new Rot(file, storageError("damaged", tried, found, advice).message);
+}
+
+/** An error met while reading a file that is known to be ours. */
+export function rotOf(file: "log" | "table", error: unknown, tried: string): StorageError {
+  if (error instanceof StorageError) return error;
+  const found = storageErrorOf(error, tried);
+  const isRot = found.code === "damaged" || found.code === "foreign";
+  return isRot ? new Rot(file, found.message, { cause: error }) : found;
+}
 
 /** `found` and `advice` end without a period; the advice for the code is used where none is given. */
 export function storageError(

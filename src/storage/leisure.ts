@@ -6,14 +6,15 @@
  * work, but for a commit of the table and a checkpoint, which are kept to a few milliseconds by
  * ending a chunk once it has dirtied about `pagesPerChunk` pages.
  */
-import { walkTxn } from "../core/wire/txns.ts";
+import { OpCode } from "../core/wire/opcodes.ts";
+import { digestVersion, txnDigestBytes, txnHeaderAt, walkTxn } from "../core/wire/txns.ts";
 import type { TxnVisitor } from "../core/wire/txns.ts";
 import { SqliteError } from "../runtime/ports.ts";
 import type { ClockPort } from "../runtime/ports.ts";
-import { txnEndAt, txnZxidAt } from "./batch_bytes.ts";
-import { storageError } from "./errors.ts";
+import { i32At, txnEndAt, txnZxidAt } from "./batch_bytes.ts";
+import { rot, storageError } from "./errors.ts";
 import type { LogBatch, LogFile } from "./log_file.ts";
-import type { StorageOptions } from "./storage.ts";
+import type { StorageOptions, TreeDigest } from "./storage.ts";
 import type { TreeFile } from "./tree_file.ts";
 import { PathTaken, TreeFollower } from "./tree_follower.ts";
 
@@ -29,6 +30,7 @@ interface Chunk {
   zxid: number;
   total: number;
   bytes: number;
+  digest: TreeDigest | null;
 }
 
 export class Leisure {
@@ -92,7 +94,13 @@ export class Leisure {
   /** Brings one chunk of the log into the table. False: there is none. */
   *#chunk(): Generator<void, boolean, void> {
     const batches: LogBatch[] = [];
-    const chunk: Chunk = { batches, zxid: this.#tree.zxid, total: this.#tree.total, bytes: 0 };
+    const chunk: Chunk = {
+      batches,
+      zxid: this.#tree.zxid,
+      total: this.#tree.total,
+      bytes: 0,
+      digest: this.#tree.digest,
+    };
     let follower = new TreeFollower(this.#tree, false);
     while (chunk.bytes < chunkBytesMax && follower.size < this.#rowsMax && chunk.zxid < this.committed) {
       const more = this.#log.batchesAfter(chunk.zxid);
@@ -114,7 +122,7 @@ export class Leisure {
     } catch (error) {
       if (!(error instanceof PathTaken)) throw error;
       follower = new TreeFollower(this.#tree, true);
-      const again: Chunk = { batches, zxid: this.#tree.zxid, total: this.#tree.total, bytes: 0 };
+      const again: Chunk = { ...chunk, zxid: this.#tree.zxid, total: this.#tree.total };
       for (const batch of batches) yield* this.#tell(batch, again, follower, Infinity, chunk.zxid);
       yield* this.#write(follower, chunk);
     }
@@ -135,6 +143,12 @@ export class Leisure {
   ): Generator<void, void, void> {
     const { bytes } = batch;
     const totalBefore = batch.total - batch.txns;
+    if (totalBefore > chunk.total) {
+      const found = `${totalBefore - chunk.total} txns before zxid 0x${
+        batch.first.toString(16)
+      } are not there`;
+      throw rot("log", `follow the log ${this.#log.path}`, found);
+    }
     let told = 0;
     let index = 0;
     for (let at = 0; at < bytes.length;) {
@@ -147,6 +161,7 @@ export class Leisure {
         chunk.zxid = zxid;
         chunk.total = totalBefore + index;
         chunk.bytes += end - at;
+        chunk.digest = digestBehind(bytes, at + 4, end, chunk.digest);
         if (++told % txnsPerPause === 0) yield;
       }
       at = end;
@@ -171,7 +186,7 @@ export class Leisure {
       this.#tree.rollback();
       throw error;
     }
-    this.#tree.commit(chunk.zxid, chunk.total);
+    this.#tree.commit(chunk.zxid, chunk.total, chunk.digest);
   }
 
   /** True: all that the table holds is durable. */
@@ -191,4 +206,17 @@ export class Leisure {
     const timeMsMin = logRetainMs === 0 ? 0 : this.#clock.wallMs() - logRetainMs;
     while (this.#log.purgeStep(zxid, logRetainTxns, timeMsMin)) yield;
   }
+}
+
+/** The digest that the txn says it left; an error left what there was. Null where it says none. */
+function digestBehind(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  before: TreeDigest | null,
+): TreeDigest | null {
+  if (txnHeaderAt(bytes, start, end).type === OpCode.Error) return before;
+  const at = end - txnDigestBytes;
+  if (i32At(bytes, at) !== digestVersion) return null;
+  return { hi: i32At(bytes, at + 4) >>> 0, lo: i32At(bytes, at + 8) >>> 0 };
 }

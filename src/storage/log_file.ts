@@ -4,19 +4,21 @@
  * Held open under an exclusive lock, which is what keeps a second process out of the directory. In
  * WAL mode with synchronous=FULL an insert has returned only when its bytes were fsynced; SQLite
  * also syncs the directory when it first syncs a new WAL. What is read back is checked: the CRC of
- * the row, and that its txns are whole and in order.
+ * the row, that its txns are whole and in order, and that the row before it is the one that it names.
+ * `log.mark` says where the rows end (log_mark.ts).
  *
  * Rows follow one another without a gap: each one's `total` less its `txns` is the `total` before it.
  * `base` is the zxid that the first row lies right behind, where that is known.
  */
-import { crc32 } from "../runtime/shared/crc32.ts";
 import type { SqliteDatabase, SqliteStatement, SqliteValue } from "../runtime/ports.ts";
 import { epochOf } from "../core/base/zxid.ts";
 import type { Zxid } from "../core/base/zxid.ts";
 import type { LogTail } from "../core/zab/disk.ts";
 import { txnEndAt, txnTimeAt, txnZxidAt } from "./batch_bytes.ts";
+import { batchCrc, checkMeta, checkPages, putMetaRow } from "./checksums.ts";
 import type { DatabaseKind } from "./database_files.ts";
-import { storageError } from "./errors.ts";
+import { rot } from "./errors.ts";
+import type { LogEnd, LogMark } from "./log_mark.ts";
 import {
   logApplicationId,
   logSchema,
@@ -35,6 +37,11 @@ export interface LogBatch {
   /** Txns ever appended, up to the end of this batch. */
   readonly total: number;
   readonly bytes: Uint8Array;
+  readonly timeMs: number;
+  readonly committed: number;
+  readonly crc: number;
+  /** Null in a row of an older release. */
+  readonly before: number | null;
 }
 
 export function logKind(sync: SyncMode): DatabaseKind {
@@ -62,10 +69,13 @@ const readBytesStep = 1 << 20;
 const logTruncatedPages = 64;
 /** In `meta` of the log while the new table has not taken the old one's name. */
 export const metaTreeNext = "tree_next";
+/** In `meta` of the log: why what is here is not all that this member has acknowledged. */
+export const metaLacks = "lacks";
 
 export class LogFile {
   readonly path: string;
   readonly #database: SqliteDatabase;
+  readonly #mark: LogMark | null;
   readonly #insert: SqliteStatement;
   readonly #holding: SqliteStatement;
   readonly #lengths: SqliteStatement;
@@ -88,6 +98,9 @@ export class LogFile {
   base = 0;
   /** Known to be committed when the last row was appended. */
   committed = 0;
+  /** Zxid and checksum of the last row; 0 where there is none. */
+  #rowsLast = 0;
+  #crc = 0;
   /** About how many pages wait in the WAL for a checkpoint. */
   pagesWaiting = 0;
   /** Null: nobody has promised anything yet. */
@@ -97,9 +110,11 @@ export class LogFile {
   /** Without an ensemble nobody writes epochs, and the log goes on: then they follow its zxids. */
   standsAlone = false;
 
-  constructor(database: SqliteDatabase, path: string) {
+  constructor(database: SqliteDatabase, path: string, mark: LogMark | null = null) {
     this.path = path;
     this.#database = database;
+    this.#mark = mark;
+    checkMeta(database, path, "log");
     this.#insert = database.prepare(logSql.insert);
     this.#holding = database.prepare(logSql.holding);
     this.#lengths = database.prepare(logSql.lengths);
@@ -116,15 +131,19 @@ export class LogFile {
     const accepted = this.#metaNumber("epoch_accepted");
     const current = this.#metaNumber("epoch_current");
     this.epochs = accepted === null || current === null ? null : { accepted, current };
+    if (mark !== null) mark.logId = String(this.meta("log_id"));
     this.#look();
   }
 
   /** Reads where the rows begin and end. */
   #look(): void {
-    const last = this.#lastRow.get();
-    this.last = Number(last?.[1] ?? 0);
-    this.total = Number(last?.[3] ?? 0);
-    this.committed = Number(last?.[4] ?? 0);
+    const first = this.#lastRow.get()?.[0];
+    const last = first === undefined ? undefined : this.#read(Number(first), Number(first))[0];
+    this.last = last?.last ?? this.#metaNumber("base") ?? 0;
+    this.total = last?.total ?? this.#metaNumber("base_total") ?? 0;
+    this.committed = last?.committed ?? 0;
+    this.#rowsLast = last?.last ?? 0;
+    this.#crc = last?.crc ?? 0;
     this.#lookFirst();
   }
 
@@ -141,7 +160,7 @@ export class LogFile {
   }
 
   putMeta(name: string, value: SqliteValue): void {
-    this.#metaPut.run(name, value);
+    putMetaRow(this.#metaPut, name, value);
     this.pagesWaiting += 1;
   }
 
@@ -167,11 +186,58 @@ export class LogFile {
     return this.generation === 0 && this.base === 0;
   }
 
+  /** Where it ends, as `log.mark` has it. */
+  get end(): LogEnd {
+    const { accepted, current } = this.epochs ?? { accepted: -1, current: -1 };
+    return {
+      generation: this.generation,
+      last: this.last,
+      total: this.total,
+      crc: this.#crc,
+      accepted,
+      current,
+    };
+  }
+
+  /** What changed is durable. */
+  putMark(): void {
+    this.#mark?.put(this.end);
+  }
+
+  syncMark(): void {
+    this.#mark?.sync();
+  }
+
+  /** The next start looks at everything. */
+  suspect(): void {
+    if (this.#mark !== null) this.#mark.suspect = true;
+    this.putMark();
+    this.#mark?.sync();
+  }
+
+  /** Returns its checksum. */
+  #put(
+    bytes: Uint8Array,
+    first: number,
+    last: number,
+    txns: number,
+    total: number,
+    committed: number,
+    before: number,
+  ): number {
+    const timeMs = txnTimeAt(bytes, 0);
+    const crc = batchCrc(bytes, first, last, txns, total, timeMs, committed, before);
+    this.#insert.run(first, last, txns, total, timeMs, crc, bytes, committed, before);
+    return crc;
+  }
+
   /** One transaction. When this returns the batch is durable; when it throws, nothing of it is. */
   append(bytes: Uint8Array, first: number, last: number, txns: number, committed: number): void {
     const total = this.total + txns;
-    const insert = () =>
-      this.#insert.run(first, last, txns, total, txnTimeAt(bytes, 0), crc32(bytes), bytes, committed);
+    let crc = 0;
+    const insert = () => {
+      crc = this.#put(bytes, first, last, txns, total, committed, this.#crc);
+    };
     const epoch = epochOf(last as Zxid);
     if (this.standsAlone && this.epochs !== null && epoch > this.epochs.current) {
       const epochs = { accepted: Math.max(epoch, this.epochs.accepted), current: epoch };
@@ -183,12 +249,35 @@ export class LogFile {
     this.total = total;
     this.last = last;
     this.committed = committed;
+    this.#rowsLast = last;
+    this.#crc = crc;
     if (this.first === 0) this.first = first;
     this.pagesWaiting += Math.ceil(bytes.length / pageBytes) + 1;
+    this.putMark();
   }
 
   putEpochs(epochs: Epochs): void {
-    this.#transaction(() => this.#insertEpochs(epochs));
+    this.#transaction(() => {
+      this.#insertEpochs(epochs);
+      // A leader that others elected has given us all that it has: nothing is missing any more.
+      if (epochs.current > 0) this.dropMeta(metaLacks);
+    });
+    this.putMark();
+  }
+
+  /** From here on this log has less than was acknowledged, until the epoch of a leader is followed. */
+  putLacks(reason: string, accepted: number): void {
+    this.#transaction(() => {
+      this.putMeta(metaLacks, reason);
+      this.#insertEpochs({ accepted, current: 0 });
+    });
+    this.putMark();
+    this.#mark?.sync();
+  }
+
+  /** Throws where a page is not what the others say of it. */
+  checkPages(): void {
+    checkPages(this.#database, this.path, "log");
   }
 
   #insertEpochs(epochs: Epochs): void {
@@ -200,6 +289,9 @@ export class LogFile {
   /** Every txn behind `after` goes; of a batch that reaches over it the first part stays. */
   truncate(after: number): void {
     const statement = this.#database.prepare(logSql.deleteBehind);
+    // Were this cut durable before the mark knew of it, the next start would miss what is cut.
+    this.#mark?.put({ ...this.end, last: 0, total: 0, crc: 0 });
+    this.#mark?.sync();
     this.#transaction(() => {
       const holding = this.#holding.get(after);
       if (holding !== undefined && Number(holding[1]) > after) this.#cut(Number(holding[0]), after);
@@ -208,10 +300,11 @@ export class LogFile {
     statement.finalize();
     this.pagesWaiting += logTruncatedPages;
     this.#look();
+    this.putMark();
   }
 
   #cut(first: number, after: number): void {
-    const [batch] = this.#range.all(first, first).map((row) => this.#checked(row));
+    const [batch] = this.#read(first, first);
     if (batch === undefined) return;
     let [at, txns, last] = [0, 0, first];
     while (at < batch.bytes.length && txnZxidAt(batch.bytes, at) <= after) {
@@ -222,7 +315,9 @@ export class LogFile {
     const bytes = batch.bytes.subarray(0, at);
     const total = batch.total - batch.txns + txns;
     const statement = this.#database.prepare(logSql.cut);
-    statement.run(last, txns, total, crc32(bytes), bytes, after, first);
+    const committed = Math.min(batch.committed, after);
+    const crc = batchCrc(bytes, first, last, txns, total, batch.timeMs, committed, batch.before);
+    statement.run(last, txns, total, crc, bytes, committed, batch.before, first);
     statement.finalize();
   }
 
@@ -250,16 +345,7 @@ export class LogFile {
       this.putMeta("base_total", total);
       if (tail !== null) {
         const { bytes, first, last, txns, committed } = tail;
-        this.#insert.run(
-          first,
-          last,
-          txns,
-          total + txns,
-          txnTimeAt(bytes, 0),
-          crc32(bytes),
-          bytes,
-          committed,
-        );
+        this.#put(bytes, first, last, txns, total + txns, committed, 0);
       }
       if (generation === this.generation) return;
       this.putMeta("generation", generation);
@@ -268,9 +354,7 @@ export class LogFile {
     this.generation = generation;
     this.pagesWaiting += logTruncatedPages;
     this.#look();
-    if (tail !== null) return;
-    this.last = base;
-    this.total = total;
+    this.putMark();
   }
 
   /** The batch that a zxid lies in or behind: first, last, total. */
@@ -285,16 +369,38 @@ export class LogFile {
    */
   batchesAfter(zxid: number): LogBatch[] {
     const holding = this.#holding.get(zxid);
-    const from = holding !== undefined && Number(holding[1]) > zxid ? Number(holding[0]) : zxid + 1;
+    // Also one that ends before: the next names it, so that none between them is passed over.
+    const from = holding === undefined ? zxid + 1 : Number(holding[0]);
     let to = 0;
     let bytes = 0;
     for (const row of this.#lengths.all(from)) {
-      bytes += Number(row[1]);
-      if (to !== 0 && bytes > readBytesStep) break;
+      const isBehind = Number(row[0]) > zxid;
+      if (isBehind) bytes += Number(row[1]);
+      if (to > zxid && bytes > readBytesStep) break;
       to = Number(row[0]);
     }
-    if (to === 0) return [];
-    return this.#range.all(from, to).map((row) => this.#checked(row));
+    const batches = to === 0 ? [] : this.#read(from, to);
+    const end = batches.at(-1)?.last ?? 0;
+    if (end <= zxid && zxid < this.#rowsLast) {
+      throw this.#damaged(
+        zxid + 1,
+        `it is not there, and the last one ends at 0x${this.#rowsLast.toString(16)}`,
+      );
+    }
+    return (batches[0]?.last ?? Infinity) > zxid ? batches : batches.slice(1);
+  }
+
+  /** The rows from one to another, in which none is missing. */
+  #read(from: number, to: number): LogBatch[] {
+    const batches = this.#range.all(from, to).map((row) => this.#checked(row));
+    batches.forEach((batch, i) => {
+      const { crc, total } = batches[i - 1] ?? {};
+      if (crc === undefined) return;
+      if (total !== batch.total - batch.txns || (batch.before !== null && batch.before !== crc)) {
+        throw this.#damaged(batch.first, "it does not follow the one before it");
+      }
+    });
+    return batches;
   }
 
   /** About so many bytes: a batch that begins at or before the zxid is not counted. */
@@ -303,16 +409,19 @@ export class LogFile {
   }
 
   #checked(row: SqliteValue[]): LogBatch {
-    const [first, last, txns, total, crc] = row.slice(0, 5).map(Number) as [
+    const [first, last, txns, total, timeMs, committed, crc] = row.slice(0, 7).map(Number) as [
+      number,
+      number,
       number,
       number,
       number,
       number,
       number,
     ];
-    const bytes = row[5];
+    const before = row[7] === null ? null : Number(row[7]);
+    const bytes = row[8];
     if (!(bytes instanceof Uint8Array)) throw this.#damaged(first, "the row holds no bytes");
-    const sum = crc32(bytes);
+    const sum = batchCrc(bytes, first, last, txns, total, timeMs, committed, before);
     if (sum !== crc) {
       throw this.#damaged(first, `the checksum is ${sum.toString(16)}, ${crc.toString(16)} was written`);
     }
@@ -331,11 +440,11 @@ export class LogFile {
     if (count !== txns || zxid !== last) {
       throw this.#damaged(first, `found ${count} txns, ${txns} were written`);
     }
-    return { first, last, txns, total, bytes };
+    return { first, last, txns, total, bytes, timeMs, committed, crc, before };
   }
 
   #damaged(first: number, found: string): Error {
-    return storageError("damaged", `read the batch at zxid 0x${first.toString(16)} of ${this.path}`, found);
+    return rot("log", `read the batch at zxid 0x${first.toString(16)} of ${this.path}`, found);
   }
 
   /**
@@ -357,7 +466,7 @@ export class LogFile {
         number,
       ];
       // The last batch always stays: it says how far the log has come.
-      const wanted = last > zxidTree || last === this.last ||
+      const wanted = Math.max(first, last) > zxidTree || last === this.last ||
         (this.total - total < retainTxns && (timeMsMin === 0 || timeMs >= timeMsMin));
       if (wanted) break;
       upTo = first;
@@ -379,6 +488,7 @@ export class LogFile {
   }
 
   close(): void {
+    this.#mark?.close();
     this.#database.close();
   }
 }

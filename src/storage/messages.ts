@@ -3,7 +3,7 @@
  */
 import type { DiskCommand } from "../core/zab/disk.ts";
 import type { LogPiece } from "./log_reader.ts";
-import type { StorageErrorCode, StorageOptions } from "./storage.ts";
+import type { StorageErrorCode, StorageOptions, TreeDigest } from "./storage.ts";
 
 export type StoredCommand = Exclude<DiskCommand, { kind: "append" | "reload" }>;
 
@@ -11,6 +11,8 @@ export type ToWorker =
   | { readonly kind: "open"; readonly options: StorageOptions }
   /** A chunk of the recovery was taken: one more may come. */
   | { readonly kind: "taken" }
+  /** The rows make no tree. */
+  | { readonly kind: "refused"; readonly reason: string }
   | {
     readonly kind: "append";
     readonly bytes: Uint8Array<ArrayBuffer>;
@@ -30,7 +32,14 @@ export type FromWorker =
   | { readonly kind: "rows"; readonly bytes: Uint8Array<ArrayBuffer> }
   /** Triples of id's high half, low half, timeout. */
   | { readonly kind: "sessions"; readonly list: Int32Array<ArrayBuffer> }
-  | { readonly kind: "treeComplete"; readonly zxid: number; readonly committed: number }
+  /** What was told so far is void: the files were damaged, and all comes again. */
+  | { readonly kind: "again" }
+  | {
+    readonly kind: "treeComplete";
+    readonly zxid: number;
+    readonly committed: number;
+    readonly digest: TreeDigest | null;
+  }
   | { readonly kind: "batch"; readonly bytes: Uint8Array<ArrayBuffer> }
   | {
     readonly kind: "recovered";
@@ -42,6 +51,7 @@ export type FromWorker =
     readonly txnsReplayed: number;
     readonly znodes: number;
     readonly notes: readonly string[];
+    readonly lacks?: string | null;
   }
   | { readonly kind: "durable"; readonly last: number; readonly ms: number }
   | { readonly kind: "stored" }

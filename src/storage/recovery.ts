@@ -7,9 +7,9 @@
 import { txnEndAt, txnZxidAt } from "./batch_bytes.ts";
 import { Writer } from "../core/wire/writer.ts";
 import type { Disk } from "./disk.ts";
-import type { LogBatch } from "./log_file.ts";
+import { rotOf } from "./errors.ts";
+import type { LogBatch, LogFile } from "./log_file.ts";
 import type { FromWorker } from "./messages.ts";
-import { treeSql } from "./schema.ts";
 import { packRows } from "./tree_rows.ts";
 
 const batchBytes = 1 << 20;
@@ -27,19 +27,22 @@ export function* recoveryParts(
   committed: number,
   notes: readonly string[],
 ): Generator<RecoveryPart, void, void> {
-  const { log, tree, epochs } = disk;
+  const { log, tree, epochs, lacks } = disk;
   const zxidCommitted = Math.min(Math.max(log.committed, committed, tree.zxid), log.last);
   let znodes = 0;
-  for (const { bytes, rows } of packRows(tree)) {
-    znodes += rows;
-    yield { message: { kind: "rows", bytes }, transfer: [bytes.buffer], heavy: true };
+  try {
+    for (const { bytes, rows } of packRows(tree)) {
+      znodes += rows;
+      yield { message: { kind: "rows", bytes }, transfer: [bytes.buffer], heavy: true };
+    }
+    const list = tree.sessions();
+    tree.settle(znodes, list.length / 3);
+    yield { message: { kind: "sessions", list }, transfer: [list.buffer], heavy: false };
+  } catch (error) {
+    throw rotOf("table", error, `read ${tree.path}`);
   }
-  const sessions = tree.prepare(treeSql.sessions);
-  const list = Int32Array.from(sessions.all().flat().map(Number));
-  sessions.finalize();
-  yield { message: { kind: "sessions", list }, transfer: [list.buffer], heavy: false };
   yield {
-    message: { kind: "treeComplete", zxid: tree.zxid, committed: zxidCommitted },
+    message: { kind: "treeComplete", zxid: tree.zxid, committed: zxidCommitted, digest: tree.digest },
     transfer: [],
     heavy: false,
   };
@@ -48,7 +51,7 @@ export function* recoveryParts(
   let zxid = tree.zxid;
   let txnsReplayed = 0;
   for (;;) {
-    const batches = log.batchesAfter(zxid);
+    const batches = readAfter(log, zxid);
     for (const batch of batches) {
       txnsReplayed += putBehind(out, batch, tree.zxid);
       zxid = batch.last;
@@ -73,8 +76,17 @@ export function* recoveryParts(
     txnsReplayed,
     znodes,
     notes,
+    lacks,
   } as const;
   yield { message, transfer: [], heavy: false };
+}
+
+function readAfter(log: LogFile, zxid: number): LogBatch[] {
+  try {
+    return log.batchesAfter(zxid);
+  } catch (error) {
+    throw rotOf("log", error, `read ${log.path}`);
+  }
 }
 
 /** The txns of a batch that are not in the table. Returns how many. */

@@ -16,6 +16,7 @@
 import { textOf } from "../core/base/bytes.ts";
 import { Reader } from "../core/wire/reader.ts";
 import type { FilesPort, SqliteDatabase } from "../runtime/ports.ts";
+import { putMetaRow } from "./checksums.ts";
 import { parentDirectory, removeDatabase, removeJournals } from "./database_files.ts";
 import type { DiskPorts } from "./database_files.ts";
 import { storageError } from "./errors.ts";
@@ -52,8 +53,7 @@ export class Replacement {
       database.exec(treeKind.schema);
       database.exec("begin");
       const put = database.prepare(metaSql.put);
-      put.run("zxid", 0);
-      put.run("total", 0);
+      for (const name of ["zxid", "total", "znodes", "sessions"]) putMetaRow(put, name, 0);
       this.#tree = new TreeFile(database, this.#path);
     } catch (error) {
       database.close();
@@ -111,7 +111,7 @@ export class Replacement {
   complete(zxid: number, total: number, logId: string, generation: number): void {
     this.#tree.putMeta("log_id", logId);
     this.#tree.putMeta("generation", generation);
-    this.#tree.commit(zxid, total);
+    this.#tree.commit(zxid, total, null);
     this.#database.exec("pragma journal_mode = wal");
     this.#close();
     this.#ports.files.syncFile(this.#path);

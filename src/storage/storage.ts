@@ -27,6 +27,14 @@ export interface StorageOptions {
    * given; other than what is noted there, the directory is refused as `foreign`.
    */
   readonly serverId?: number | null;
+  /** Other members hold what is here: what is damaged is taken from them. */
+  readonly hasPeers?: boolean;
+}
+
+/** The tree's digest (server-semantics 10.9), in halves. */
+export interface TreeDigest {
+  readonly hi: number;
+  readonly lo: number;
 }
 
 /** One znode row of the tree table, as recovery hands it over. Parents come before their children. */
@@ -40,11 +48,13 @@ export interface RecoverySink {
   rows(bytes: Uint8Array): void;
   session(idHi: number, idLo: number, timeoutMs: number): void;
   /**
-   * All rows are there; they are the tree as of this zxid. The batches that follow were committed up
+   * All rows are there; they are the tree as of this zxid, with that digest where it is known. The batches that follow were committed up
    * to `committed` (never below `zxid`) for all that the disk knows; what lies behind it may yet be
    * truncated by a leader.
    */
-  treeComplete(zxid: Zxid, committed: Zxid): void;
+  treeComplete(zxid: Zxid, committed: Zxid, digest?: TreeDigest | null): void;
+  /** What was told so far is void: the files were damaged, and all comes again from the beginning. */
+  again?(): void;
   /** A batch of the log behind it, in order: repeated `i32 length, txn`. */
   batch(bytes: Uint8Array): void;
 }
@@ -63,6 +73,11 @@ export interface Recovered {
   readonly tookMs: number;
   /** Anything an operator should read: a torn tail that was cut, a half-made file that was replaced. */
   readonly notes: readonly string[];
+  /**
+   * Why this member has less than it ever acknowledged, until a leader that others elected has given it
+   * all; null where nothing is missing. Its log must not count as its word in an election.
+   */
+  readonly lacks?: string | null;
 }
 
 export interface StorageStats {

@@ -14,10 +14,11 @@ import { unreachable } from "../core/base/assert.ts";
 import type { Zxid } from "../core/base/zxid.ts";
 import type { LogTail } from "../core/zab/disk.ts";
 import type { ClockPort } from "../runtime/ports.ts";
+import { asideOf, removeDatabase } from "./database_files.ts";
 import type { DiskPorts } from "./database_files.ts";
-import { openDisk, openTree } from "./disk.ts";
+import { mendDisk, openDisk, openTree } from "./disk.ts";
 import type { Disk } from "./disk.ts";
-import { storageError, storageErrorOf } from "./errors.ts";
+import { rot, storageError, storageErrorOf } from "./errors.ts";
 import { Leisure } from "./leisure.ts";
 import { readPiece } from "./log_reader.ts";
 import { chunksUnderWayMax } from "./messages.ts";
@@ -26,7 +27,7 @@ import { epochsAtStart } from "./promises.ts";
 import { recoveryParts } from "./recovery.ts";
 import type { RecoveryPart } from "./recovery.ts";
 import { Replacement, takeNextTree } from "./replacement.ts";
-import type { StorageOptions } from "./storage.ts";
+import type { StorageError, StorageOptions } from "./storage.ts";
 
 export interface CorePorts extends DiskPorts {
   readonly clock: ClockPort;
@@ -108,6 +109,12 @@ export class StorageCore {
       case "taken":
         this.#chunksUnderWay--;
         return this.#guard("read the storage", () => this.#recover());
+      case "refused":
+        return this.#guard("read the storage", () => {
+          const { tree } = this.#opened().disk;
+          this.#mend(rot("table", `read ${tree.path}`, message.reason));
+          this.#recover();
+        });
       case "append":
         return this.#guard(
           `append to the log at zxid 0x${message.first.toString(16)}`,
@@ -139,23 +146,52 @@ export class StorageCore {
       this.#failed = true;
       this.#stopTicks?.();
       const { code, message } = storageErrorOf(error, tried);
+      if (code === "damaged" && this.#recovery === null) this.#suspect();
       this.#post({ kind: "failed", code, message });
+    }
+  }
+
+  /** It was found in the midst of something: the next start looks at all of both files, and mends. */
+  #suspect(): void {
+    try {
+      this.#disk?.log.suspect();
+    } catch {
+      // What is told is the first failure.
     }
   }
 
   #open(options: StorageOptions): void {
     this.#options = options;
     const disk = openDisk(this.#ports, options);
+    this.#use(disk);
+    this.#recover();
+  }
+
+  #use(disk: Disk): void {
     this.#disk = disk;
-    this.#leisure = new Leisure(disk.log, disk.tree, options, this.#ports.clock);
+    this.#leisure = new Leisure(disk.log, disk.tree, this.#options as StorageOptions, this.#ports.clock);
     this.#recovery = recoveryParts(disk, 0, disk.notes);
     this.#caughtUpAtMs = this.#appendedAtMs = this.#ports.clock.monotonicMs();
-    this.#recover();
+  }
+
+  /** What is damaged is made again, from the log or by asking the others; then all is read once more. */
+  #mend(error: StorageError): void {
+    const { disk, options } = this.#opened();
+    disk.tree.close();
+    disk.log.close();
+    this.#use(mendDisk(this.#ports, options, error, disk.epochs.accepted));
+    this.#post({ kind: "again" });
   }
 
   #recover(): void {
     while (this.#recovery !== null && this.#chunksUnderWay < chunksUnderWayMax) {
-      const next = this.#recovery.next();
+      let next: IteratorResult<RecoveryPart>;
+      try {
+        next = this.#recovery.next();
+      } catch (error) {
+        this.#mend(storageErrorOf(error, "read the storage"));
+        continue;
+      }
       if (next.done === true) {
         this.#recovery = null;
         this.#tellStats();
@@ -195,6 +231,12 @@ export class StorageCore {
     switch (command.kind) {
       case "epochs":
         disk.log.putEpochs({ accepted: command.accepted, current: command.current });
+        if (disk.lacks !== null && command.current > 0) {
+          this.#disk = { ...disk, lacks: null };
+          for (const path of [disk.log.path, disk.tree.path]) {
+            removeDatabase(this.#ports.files, asideOf(path));
+          }
+        }
         break;
       case "truncate":
         this.#truncate(command.after);
@@ -313,6 +355,7 @@ export class StorageCore {
     if (log === undefined || this.#leisure === null) return;
     const quietForMs = this.#ports.clock.monotonicMs() - this.#appendedAtMs;
     if (quietForMs >= pauseMs && log.pagesWaiting >= logPagesQuiet) log.checkpoint();
+    log.syncMark();
     this.#tellStats();
     const wants = this.#pass !== null || this.#leisure.isBehind;
     if (wants && quietForMs >= quietMs) this.#sliceSoon(0);

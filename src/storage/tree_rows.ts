@@ -3,12 +3,14 @@
  *
  * Read in the order of creation, so parents come before their children. Rows come as arrays of
  * columns, measured at 0.4 µs a row on Bun and 0.9 on Deno; letting SQLite build the bytes with
- * group_concat was slower on the one and equal on the other. The layout is `RecoverySink.rows`.
+ * group_concat was slower on the one and equal on the other. The layout is `RecoverySink.rows`. Each row's
+ * checksum is compared on the way; one without gets its own.
  */
-import { bytesOf } from "../core/base/bytes.ts";
 import { Writer } from "../core/wire/writer.ts";
-import { storageError } from "./errors.ts";
+import { dataCrc, znodeCrc } from "./checksums.ts";
+import { rot } from "./errors.ts";
 import { treeSql } from "./schema.ts";
+import { putPath, putStat, statOf } from "./tree_stat.ts";
 import type { TreeFile } from "./tree_file.ts";
 
 const chunkBytes = 1 << 20;
@@ -23,44 +25,38 @@ export interface RowsChunk {
 export function* packRows(tree: TreeFile): Generator<RowsChunk> {
   const scan = tree.prepare(treeSql.scan);
   const dataOf = tree.prepare(treeSql.data);
-  const aclOf = tree.prepare(treeSql.aclBytes);
-  const acls = new Map<number, Uint8Array>([[0, new Uint8Array(0)]]);
   const out = new Writer(chunkBytes + (chunkBytes >> 2));
+  const aclOpen = new Uint8Array(0);
   let rows = 0;
   let after: number = -1;
   for (;;) {
     const page = scan.all(after);
     for (const row of page) {
       const id = row[0] as number;
+      const path = row[1] as string;
       const length = row[3] as number | null;
       let data = row[2] as Uint8Array | null;
       if (data === null && length !== null) data = (dataOf.get(id)?.[0] ?? null) as Uint8Array | null;
-      const aclId = row[14] as number;
-      let acl = acls.get(aclId);
-      if (acl === undefined) {
-        const found = aclOf.get(aclId)?.[0];
-        if (!(found instanceof Uint8Array)) {
-          throw storageError(
-            "damaged",
-            `read ${tree.path}`,
-            `the ACL ${aclId} of ${String(row[1])} is not there`,
-          );
-        }
-        acl = found;
-        if (acls.size < 65_536) acls.set(aclId, acl);
+      const stat = statOf(row, 4);
+      const acl = stat.acl === 0 ? aclOpen : tree.acls(stat.acl);
+      if (!(id > after) || typeof path !== "string" || !(data === null || data instanceof Uint8Array)) {
+        throw rot("table", `read ${tree.path}`, `row ${String(id)} is no znode`);
       }
-      putPath(out, row[1] as string, rowBytesFixed + (data?.length ?? 0) + acl.length);
+      const pathAt = out.length + 4;
+      putPath(out, path, rowBytesFixed + (data?.length ?? 0) + acl.length);
+      const pathEnd = out.length;
       out.i32(data === null ? -1 : data.length);
       if (data !== null) out.rawRange(data, 0, data.length);
-      out.i64FromNumber(row[4] as number);
-      out.i64FromNumber(row[5] as number);
-      out.i64FromNumber(row[7] as number);
-      out.i64FromNumber(row[8] as number);
-      out.i32(row[9] as number);
-      out.i32(row[10] as number);
-      out.i32(row[11] as number);
-      out.i64Halves(row[12] as number, (row[13] as number) | 0);
-      out.i64FromNumber(row[6] as number);
+      const statAt = out.length;
+      putStat(out, stat);
+      const crc = znodeCrc(out.bytes, pathAt, pathEnd, statAt, out.length, stat.acl, dataCrc(data));
+      const written = row[15];
+      if (written !== crc) {
+        if (written !== null) {
+          throw rot("table", `read ${tree.path}`, foundOther(id, path), adviceRow(tree.path, id));
+        }
+        tree.seal(id, crc);
+      }
       out.i32(acl.length);
       if (acl.length > 0) out.raw(acl);
       rows++;
@@ -75,29 +71,14 @@ export function* packRows(tree: TreeFile): Generator<RowsChunk> {
   }
   scan.finalize();
   dataOf.finalize();
-  aclOf.finalize();
   if (rows > 0) yield { bytes: out.copy(), rows };
 }
 
-/** The path with its length; nearly all are ASCII and are copied without an encoder. */
-function putPath(out: Writer, path: string, bytesMore: number): void {
-  const start = out.length;
-  const at = out.room(4 + path.length);
-  const to = out.bytes;
-  let code = 0;
-  for (let i = 0; i < path.length; i++) {
-    code = path.charCodeAt(i);
-    if (code >= 0x80) break;
-    to[at + 4 + i] = code;
-  }
-  if (code < 0x80) {
-    out.i32At(at, path.length);
-  } else {
-    out.length = start;
-    out.buffer(bytesOf(path));
-  }
-  // Grown once for the row, not once for each field.
-  const end = out.length;
-  out.room(bytesMore);
-  out.length = end;
+function foundOther(id: number, path: string): string {
+  return `row ${id}, ${JSON.stringify(path)}, is not as it was written`;
+}
+
+function adviceRow(path: string, id: number): string {
+  return `Restore the directory from a backup. To take the row as it is now: ` +
+    `sqlite3 ${path} "update znode set crc = null where id = ${id}"`;
 }

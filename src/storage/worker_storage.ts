@@ -36,6 +36,8 @@ class WorkerStorage implements Storage {
   #sink: RecoverySink | null = null;
   #recovering: Waiting<Recovered> | null = null;
   #closing: Waiting<void> | null = null;
+  /** The sink could not take what was read; what comes is dropped until all comes again. */
+  #refused = false;
   #startedAtMs = 0;
   #ended = false;
   /** Invariant: at most one command is with the worker. */
@@ -216,6 +218,10 @@ class WorkerStorage implements Storage {
         this.#reads.get(message.read)?.resolve(message.piece);
         this.#reads.delete(message.read);
         return;
+      case "again":
+        this.#refused = false;
+        this.#sink?.again?.();
+        return;
       case "rows":
       case "batch":
       case "sessions":
@@ -240,15 +246,21 @@ class WorkerStorage implements Storage {
   #hearRecovery(
     message: FromWorker & { readonly kind: "rows" | "batch" | "sessions" | "treeComplete" },
   ): void {
+    if (this.#refused) return;
     try {
       if (message.kind === "rows") this.#sink?.rows(message.bytes);
       else if (message.kind === "batch") this.#sink?.batch(message.bytes);
       else if (message.kind === "sessions") this.#hearSessions(message.list);
-      else this.#sink?.treeComplete(message.zxid as Zxid, message.committed as Zxid);
+      else this.#sink?.treeComplete(message.zxid as Zxid, message.committed as Zxid, message.digest);
     } catch (error) {
-      // The sink could not take what was read: whoever waits for the recovery hears of it.
+      const reason = error instanceof Error ? error.message : String(error);
+      if (this.#sink?.again !== undefined && message.kind !== "batch") {
+        this.#refused = true;
+        return this.#send({ kind: "refused", reason });
+      }
+      // Whoever waits for the recovery hears of it.
       this.#end();
-      return this.#recovering?.reject(error instanceof Error ? error : new Error(String(error)));
+      return this.#recovering?.reject(error instanceof Error ? error : new Error(reason));
     }
     if (message.kind === "rows" || message.kind === "batch") this.#send({ kind: "taken" });
   }
@@ -274,6 +286,7 @@ class WorkerStorage implements Storage {
       znodes: message.znodes,
       tookMs,
       notes: message.notes,
+      lacks: message.lacks ?? null,
     });
   }
 

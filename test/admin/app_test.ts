@@ -304,6 +304,12 @@ test("health is 200 while serving and 503 otherwise", async () => {
   const bad = await endpoint({ status: { serving: false, mode: "not-serving" } }).ask("/health");
   assert.equal(bad.status, 503);
   assert.equal(JSON.parse(bad.text).status, "not-serving");
+  const wrong = await endpoint({ status: { wrong: "The tree is not what the txn left" } }).ask("/health");
+  assert.equal(wrong.status, 503);
+  assert.deepEqual(
+    [JSON.parse(wrong.text).status, JSON.parse(wrong.text).reason],
+    ["wrong-tree", "The tree is not what the txn left"],
+  );
 });
 
 const sampleLine =

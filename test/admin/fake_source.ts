@@ -66,6 +66,7 @@ export const statusFake: PeerStatus = {
   responseBytesMax: 98,
   digest: 9387463759n,
   digestMismatches: 0,
+  wrong: null,
   loading: null,
 };
 

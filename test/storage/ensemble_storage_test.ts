@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Zxid } from "../../src/core/base/zxid.ts";
 import type { LogChunk } from "../../src/core/zab/disk.ts";
+import type { SqliteDatabase } from "../../src/runtime/ports.ts";
 import { clock } from "../../src/runtime/shared/clock.ts";
+import { crc32 } from "../../src/runtime/shared/crc32.ts";
 import { files } from "../../src/runtime/shared/files.ts";
 import { worker } from "../../src/runtime/shared/worker.ts";
 import { txnEndAt, txnZxidAt } from "../../src/storage/batch_bytes.ts";
@@ -206,15 +208,32 @@ test("the directory of another server is refused, with its number and what to do
   });
 });
 
-test("a log of the first version is upgraded in place", async () => {
+/** Makes the files what the first release would have left. */
+function asFirstVersion(directory: string): void {
+  const shell = (name: string): SqliteDatabase =>
+    sqlite.open({ path: join(directory, name), readonly: false, mustExist: true });
+  const log = shell("log.db");
+  const seal = log.prepare("update batch set crc = ? where first = ?");
+  for (const [first, bytes] of log.prepare("select first, bytes from batch").all()) {
+    seal.run(crc32(bytes as Uint8Array), first as number);
+  }
+  log.exec("alter table batch drop column committed; alter table batch drop column before");
+  log.exec("alter table meta drop column crc; pragma user_version = 1");
+  log.close();
+  const tree = shell("tree.db");
+  for (const table of ["znode", "acl", "session", "meta"]) tree.exec(`alter table ${table} drop column crc`);
+  tree.exec("delete from meta where name in ('znodes', 'sessions', 'digest'); pragma user_version = 1");
+  tree.close();
+  fs.rmSync(join(directory, "log.mark"));
+}
+
+test("files of the first version are upgraded in place", async () => {
   await withDirectory(async (directory) => {
     const one = new Member(directory);
     await one.recover();
     await one.append(1, 30, 30, 0);
     await one.storage.close();
-    const shell = sqlite.open({ path: join(directory, "log.db"), readonly: false, mustExist: true });
-    shell.exec("alter table batch drop column committed; pragma user_version = 1");
-    shell.close();
+    asFirstVersion(directory);
     const two = new Member(directory);
     const heard = await two.recover();
     heard.reader.check();
@@ -287,7 +306,7 @@ test("a snapshot takes the place of table and log", async () => {
     await one.append(401, 30);
     assert.equal((await one.storage.readLog(at(400), at(410))).last, at(410));
     await one.storage.close();
-    assert.deepEqual(files.list(directory), ["log.db", "tree.db"]);
+    assert.deepEqual(files.list(directory), ["log.db", "log.mark", "tree.db"]);
     const two = new Member(directory);
     const heard = await two.recover();
     assert.deepEqual([heard.reader.last, heard.recovered.notes], [430, []]);
@@ -344,7 +363,7 @@ test("a snapshot that was never complete leaves nothing behind", async () => {
     reader.check();
     assert.match(recovered.notes.join(), /tree\.db\.next of a snapshot that was never complete was removed/);
     await two.storage.close();
-    assert.deepEqual(files.list(directory), ["log.db", "tree.db"]);
+    assert.deepEqual(files.list(directory), ["log.db", "log.mark", "tree.db"]);
   });
 });
 

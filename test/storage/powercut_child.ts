@@ -22,9 +22,15 @@ const [directory = "", tracePath = "", seedText = "1"] = process.argv.slice(2);
 const trace = fs.openSync(tracePath, "a");
 const encoder = new TextEncoder();
 
-function record(kind: string, inode: number, offset: number, name = "", data = ""): void {
+function record(
+  kind: string,
+  inode: number,
+  offset: number,
+  name = "",
+  data: string | Uint8Array = "",
+): void {
   const nameBytes = encoder.encode(name);
-  const dataBytes = encoder.encode(data);
+  const dataBytes = typeof data === "string" ? encoder.encode(data) : data;
   const bytes = new Uint8Array(25 + nameBytes.length + dataBytes.length);
   const view = new DataView(bytes.buffer);
   bytes[0] = kind.charCodeAt(0);
@@ -43,6 +49,27 @@ const filesRecorded: FilesPort = {
     const there = files.info(path) !== null;
     files.makePrivate(path);
     if (!there) record("C", fs.statSync(path).ino, 0, path);
+  },
+  openInPlace(path) {
+    const file = files.openInPlace(path);
+    const { ino } = fs.statSync(path);
+    return {
+      ...file,
+      write(bytes, at) {
+        file.write(bytes, at);
+        record("W", ino, at, "", bytes);
+      },
+      sync() {
+        file.sync();
+        record("S", ino, 0);
+      },
+    };
+  },
+  rewrite(path) {
+    files.rewrite(path);
+    const { ino } = fs.statSync(path);
+    record("W", ino, 0, "", files.read(path));
+    record("S", ino, 0);
   },
   rename(from, to) {
     files.rename(from, to);

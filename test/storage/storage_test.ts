@@ -11,7 +11,7 @@ import type { SqlitePort, WorkerHandle, WorkerPort } from "../../src/runtime/por
 import { clock } from "../../src/runtime/shared/clock.ts";
 import { files } from "../../src/runtime/shared/files.ts";
 import { worker } from "../../src/runtime/shared/worker.ts";
-import type { FromWorker, ToWorker } from "../../src/storage/messages.ts";
+import type { FromWorker, StoredCommand, ToWorker } from "../../src/storage/messages.ts";
 import { StorageCore } from "../../src/storage/storage_core.ts";
 import { StorageError } from "../../src/storage/storage.ts";
 import type { Recovered, Storage, StorageErrorCode, StorageOptions } from "../../src/storage/storage.ts";
@@ -52,6 +52,10 @@ async function open(options: StorageOptions, port: WorkerPort = worker): Promise
     ) => (order.push("rows"), reader.hear({ kind: "rows", bytes: bytes as Uint8Array<ArrayBuffer> })),
     session: (hi, lo, ms) => void (order.push("session"), sessions.push([hi, lo, ms])),
     treeComplete: () => void order.push("treeComplete"),
+    again: () => {
+      order.length = 0;
+      reader.data.clear();
+    },
     batch: (
       bytes,
     ) => (order.push("batch"), reader.hear({ kind: "batch", bytes: bytes as Uint8Array<ArrayBuffer> })),
@@ -171,7 +175,7 @@ test("log and table may live apart, in directories that are made", async () => {
     await one.append(1, 3);
     await one.storage.close();
     assert.deepEqual(files.list(join(directory, "a", "data")), ["tree.db"]);
-    assert.deepEqual(files.list(join(directory, "b", "c")), ["log.db"]);
+    assert.deepEqual(files.list(join(directory, "b", "c")), ["log.db", "log.mark"]);
     const two = await open(options);
     two.reader.check();
     await two.storage.close();
@@ -315,14 +319,144 @@ test("a changed byte in the log is noticed, with its file and zxid", async () =>
   });
 });
 
-test("torn pages are told as damage", async () => {
+/** Flips a bit at each place of `needle` in the file: the row's, its index's. */
+function spoil(directory: string, name: string, needle: string): void {
+  const path = join(directory, name);
+  const content = fs.readFileSync(path);
+  let at = content.indexOf(needle);
+  assert.ok(at > 0, `${needle} is in ${name}`);
+  for (; at > 0; at = content.indexOf(needle, at + 1)) content[at] = (content[at] as number) ^ 2;
+  fs.writeFileSync(path, content);
+}
+
+test("torn pages of the table are told as damage, or made good from a whole log", async () => {
   await withDirectory(async (directory) => {
+    const tear = () => {
+      const path = join(directory, "tree.db");
+      const content = new Uint8Array(fs.readFileSync(path));
+      content.fill(0x55, 8 * 4096, 60 * 4096);
+      fs.writeFileSync(path, content);
+    };
     await fill(directory, 3000);
-    const path = join(directory, "tree.db");
-    const content = new Uint8Array(fs.readFileSync(path));
-    content.fill(0x55, 8 * 4096, 60 * 4096);
-    fs.writeFileSync(path, content);
+    tear();
+    const mended = await open(optionsFor(directory, { logRetainTxns: 10 }));
+    mended.reader.check();
+    assert.equal(mended.reader.last, 3000);
+    assert.match(mended.recovered.notes.join(), /malformed.* It was made again from the whole log/);
+    await mended.storage.close();
+    const cut = await open(optionsFor(directory, { logRetainTxns: 10 }));
+    for (let n = 3001; n < 3100; n += 10) await cut.append(n, 10);
+    await cut.storage.close();
+    tear();
     assert.match(await refusal(optionsFor(directory), "damaged"), /malformed/);
+  });
+});
+
+test("a znode that is not as it was written is never served", async () => {
+  await withDirectory(async (directory) => {
+    const options = optionsFor(directory, { logRetainTxns: 1 });
+    for (let n = 1; n <= 200; n += 100) {
+      const one = await open(options);
+      for (let i = n; i < n + 100; i += 10) await one.append(i, 10);
+      await one.storage.close();
+    }
+    spoil(directory, "tree.db", "/p/101");
+    const message = await refusal(options, "damaged");
+    const [, advice = ""] = /sqlite3 .*tree\.db "(.*)"/.exec(message) ?? [];
+    assert.match(
+      message,
+      /tree\.db: row \d+, "-p\/101", is not as it was written\. Restore .* crc = null where/,
+    );
+    // The operator may say that it is right all the same.
+    const shell = sqlite.open({ path: join(directory, "tree.db"), readonly: false, mustExist: true });
+    shell.exec(advice);
+    shell.close();
+    const two = await open(options);
+    assert.ok(two.reader.data.has("-p/101"));
+    await two.storage.close();
+    await (await open(options)).storage.close();
+  });
+});
+
+/** Appends with the storage core in this thread, and leaves the files as a killed process does. */
+function writeAndKill(directory: string, batches: number, serverId: number | null): void {
+  const send = driveCore(
+    (post) => new StorageCore({ sqlite, files, clock: new StoryClock() }, post),
+    (message) => assert.notEqual(message.kind, "failed"),
+  );
+  const live = join(directory, "live");
+  send({ kind: "open", options: optionsFor(live, { serverId }) });
+  if (serverId !== null) send({ kind: "execute", command: { kind: "epochs", accepted: 2, current: 1 } });
+  for (let n = 1; n <= batches; n++) {
+    const { bytes, first, last } = storyBatch(n, 1);
+    send({ kind: "append", bytes, first, last, txns: 1, committed: last });
+  }
+  fs.cpSync(live, join(directory, "killed"), { recursive: true });
+  send({ kind: "close" });
+}
+
+test("a damaged frame of the WAL is no end of the log", async () => {
+  await withDirectory(async (directory) => {
+    writeAndKill(directory, 40, null);
+    const killed = join(directory, "killed");
+    spoil(killed, "log.db-wal", "/p/31");
+    const message = await refusal(optionsFor(killed), "damaged");
+    assert.match(
+      message,
+      /it ends at zxid 0x1000000\w\w, and log\.mark says that zxid 0x100000028 was durable: /,
+    );
+    assert.match(
+      message,
+      /: \d+ acknowledged txns are missing\. Restore .* remove log\.mark and start again/,
+    );
+    await refusal(optionsFor(killed), "damaged");
+    fs.rmSync(join(killed, "log.mark"));
+    const { storage, reader, append } = await open(optionsFor(killed));
+    reader.check();
+    assert.ok(reader.last > 20 && reader.last < 40, `${reader.last} of 40 are left`);
+    await append(reader.last + 1, 1);
+    await storage.close();
+  });
+});
+
+test("a member that lacks what it acknowledged says so until it has followed a leader", async () => {
+  await withDirectory(async (directory) => {
+    writeAndKill(directory, 40, 3);
+    const killed = join(directory, "killed");
+    const options = optionsFor(killed, { serverId: 3, hasPeers: true });
+    spoil(killed, "log.db-wal", "/p/31");
+    const one = await open(options);
+    assert.deepEqual([one.recovered.zxidLast, one.recovered.epochAccepted], [0, 2]);
+    assert.match(one.recovered.lacks ?? "", /acknowledged txns are missing/);
+    await one.storage.close();
+    const two = await open(options);
+    assert.match(two.recovered.lacks ?? "", /acknowledged txns are missing/);
+    const execute = (command: StoredCommand) =>
+      new Promise<void>((resolve, reject) => {
+        two.storage.onStored = resolve;
+        two.storage.onFailure = reject;
+        two.storage.execute(command);
+      });
+    await execute({ kind: "epochs", accepted: 3, current: 0 });
+    assert.ok(fs.existsSync(join(killed, "log.db.damaged")));
+    await execute({ kind: "replaceBegin" });
+    for (const bytes of storyRows(50)) await execute({ kind: "replaceRows", bytes });
+    await execute({ kind: "replaceEnd", zxid: (zxidStart + 50) as Zxid });
+    await execute({ kind: "epochs", accepted: 3, current: 2 });
+    await two.storage.close();
+    const three = await open(options);
+    assert.equal(three.recovered.lacks, null);
+    three.reader.check();
+    assert.equal(three.reader.last, 50);
+    assert.deepEqual(files.list(killed), [
+      "log.db",
+      "log.db-wal",
+      "log.mark",
+      "tree.db",
+      "tree.db-shm",
+      "tree.db-wal",
+    ]);
+    await three.storage.close();
   });
 });
 
@@ -337,7 +471,7 @@ test("a half-made file of an earlier start is replaced, and noted", async () => 
     assert.match(one.recovered.notes.join(), /log\.db\.new of a start that ended half-way was replaced/);
     await one.append(1, 4);
     await one.storage.close();
-    assert.deepEqual(files.list(directory), ["log.db", "tree.db"]);
+    assert.deepEqual(files.list(directory), ["log.db", "log.mark", "tree.db"]);
   });
 });
 

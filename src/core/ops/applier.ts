@@ -70,6 +70,7 @@ export class Applier implements TxnVisitor {
   digestMismatches = 0;
   /** The last digest that was compared was the tree's. */
   digestMatched = true;
+  digestsRight = 0;
   /** Oldest first. */
   readonly digests: { zxid: number; digest: bigint }[] = [];
   /** Sessions closed by the txn being applied; the peer closes their connections. */
@@ -130,8 +131,15 @@ export class Applier implements TxnVisitor {
     const r = this.#reader;
     r.reset(bytes, end - txnDigestBytes, end);
     if (r.i32() !== digestVersion) return;
-    this.digestMatched = this.#tree.digest.equals(r.i32(), r.i32());
-    if (!this.digestMatched) this.digestMismatches++;
+    this.compareDigest(r.i32(), r.i32());
+  }
+
+  /** The tree is to have this digest. */
+  compareDigest(hi: number, lo: number): void {
+    if (!this.#tree.digestEnabled) return;
+    this.digestMatched = this.#tree.digest.equals(hi, lo);
+    if (this.digestMatched) this.digestsRight++;
+    else this.digestMismatches++;
   }
 
   /**

@@ -26,13 +26,21 @@ export class Loader {
   readonly tail = new Writer();
   readonly #keepsTail: boolean;
   #committed = 0;
+  readonly #clear: () => void;
 
   /** Who stands alone has committed all that its log holds: then there is no tail. */
-  constructor(tree: Tree, sessions: SessionTable, applier: Applier, keepsTail: boolean) {
+  constructor(
+    tree: Tree,
+    sessions: SessionTable,
+    applier: Applier,
+    keepsTail: boolean,
+    clear: () => void = () => {},
+  ) {
     this.#tree = tree;
     this.#sessions = sessions;
     this.#applier = applier;
     this.#keepsTail = keepsTail;
+    this.#clear = clear;
   }
 
   rows(bytes: Uint8Array): void {
@@ -83,13 +91,26 @@ export class Loader {
     this.#sessions.open(sessionIdOf(hi, lo), timeoutMs);
   }
 
-  treeComplete(zxid: Zxid, committed: Zxid = zxid): void {
+  /** What was told so far is void. */
+  again(): void {
+    this.#clear();
+    this.tail.clear();
+    this.rowsLoaded = this.txnsReplayed = this.#committed = 0;
+    this.zxidTree = 0 as Zxid;
+  }
+
+  treeComplete(
+    zxid: Zxid,
+    committed: Zxid = zxid,
+    digest: { readonly hi: number; readonly lo: number } | null = null,
+  ): void {
     this.zxidTree = zxid;
     this.#committed = committed;
     // A memory that never held anything has no rows to give.
     if (this.#tree.findText("/zookeeper") === 0) this.#tree.makeReserved();
     this.#tree.endLoad();
     this.#applier.zxid = zxid;
+    if (digest !== null) this.#applier.compareDigest(digest.hi, digest.lo);
   }
 
   batch(bytes: Uint8Array): void {

@@ -54,6 +54,7 @@ export class Memory {
     this.sessions.clear();
     this.applier.zxid = 0;
     this.applier.digests.length = 0;
+    this.applier.digestMatched = true;
     this.ready();
   }
 

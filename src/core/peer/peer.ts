@@ -49,6 +49,7 @@ import { Commits } from "./commits.ts";
 import { type Connection, ConnectionState } from "./connection.ts";
 import { PeerCounters } from "./counters.ts";
 import { DiskQueue } from "./disk_queue.ts";
+import { Doubts } from "./doubts.ts";
 import type { PeerEvent } from "./events.ts";
 import { HeldLinks } from "./held_links.ts";
 import { Loader } from "./loader.ts";
@@ -84,6 +85,8 @@ export interface Begun {
   readonly zxidCommitted?: Zxid;
   readonly epochAccepted?: number;
   readonly epochCurrent?: number;
+  /** Why less is there than this member acknowledged. */
+  readonly lacks?: string | null;
 }
 
 /** Whom a learner wants to be connected to. The same object while it is the same wish. */
@@ -150,6 +153,9 @@ export class Peer implements Place {
   /** Memory and disk are a snapshot of a leader that may never have had its quorum. */
   #isProvisional = false;
   #fromNothing = false;
+  readonly doubts: Doubts;
+  /** In the election that we are in. */
+  #abstains = false;
   #seed: number;
 
   constructor(options: PeerOptions) {
@@ -168,6 +174,7 @@ export class Peer implements Place {
     this.childWatches = memory.childWatches;
     this.quotas = memory.quotas;
     this.applier = memory.applier;
+    this.doubts = new Doubts(memory.applier);
     this.ledger = new Ledger(
       0 as Zxid,
       this.member === null ? 0 : this.member.historyBytesMax || historyBytesDefault,
@@ -239,7 +246,13 @@ export class Peer implements Place {
   }
 
   #makeLoader(): Loader {
-    return this.#loader = new Loader(this.tree, this.sessions, this.applier, this.member !== null);
+    return this.#loader = new Loader(
+      this.tree,
+      this.sessions,
+      this.applier,
+      this.member !== null,
+      () => this.#memory.clear(),
+    );
   }
 
   /** For the disk command `reload`: memory is empty again and is filled through this. */
@@ -262,6 +275,15 @@ export class Peer implements Place {
     this.stats.left(monoMs, false);
     const epoch = epochOf(begun.zxidLast);
     this.epochs = { accepted: begun.epochAccepted ?? epoch, current: begun.epochCurrent ?? epoch };
+    this.doubts.lacks = begun.lacks ?? null;
+    if (this.doubts.lacks !== null) {
+      this.outbox.note(
+        "error",
+        "history_lost",
+        `${this.doubts.lacks}. This server takes no part in elections until it has copied everything from a leader that ` +
+          "the others elect. If they can elect none: restore the data of the server that has the most",
+      );
+    }
     this.#afterLoad();
     if (this.member === null) {
       // Somebody who stood alone all the time may have a log whose end no row names.
@@ -283,6 +305,7 @@ export class Peer implements Place {
     this.#memory.ready();
     // A member's table may be a snapshot that was taken while the tree changed: it is told once it follows.
     if (this.member === null) this.#tellDigests("the txns read from the log");
+    if (!this.applier.digestMatched) this.doubts.treeIsWrong(this.#wrongText(), this.monoMs);
     this.ledger.reset(this.zxid);
     const tail = this.#loader?.tail;
     if (tail !== undefined && tail.length > 0) {
@@ -311,7 +334,7 @@ export class Peer implements Place {
     const count = this.applier.digestMismatches - this.#digestsBefore;
     if (count === 0) return;
     this.outbox.note(
-      "warn",
+      "error",
       "digest_mismatch",
       `${count} of ${what} left another tree than when they were written: compare with another copy`,
       { mismatches: count, zxid: zxidHex(this.zxid) },
@@ -321,6 +344,7 @@ export class Peer implements Place {
   /** All that was committed when this epoch began has been applied: what came right is no mismatch. */
   #settleDigests(): void {
     this.applier.forgiveDigests(this.#digestsBefore);
+    if (!this.applier.digestMatched) this.doubts.wrong = this.#wrongText();
     this.#tellDigests("the txns that were replayed");
   }
 
@@ -538,7 +562,29 @@ export class Peer implements Place {
       default:
         unreachable(event);
     }
+    if (!this.applier.digestMatched) this.#treeIsWrong();
     return this.outbox;
+  }
+
+  #wrongText(): string {
+    return `The tree is not what the txn at ${zxidHex(this.zxid)} left where it was written`;
+  }
+
+  /** Only what is level with the others can be held against what they have. */
+  #treeIsWrong(): void {
+    const { doubts } = this;
+    const isLevel = (this.leader ?? this.learner)?.phase === "broadcast";
+    if (this.part !== "standalone" && !isLevel) return;
+    const isNew = doubts.wrong === null;
+    const repairs = doubts.treeIsWrong(this.#wrongText(), this.monoMs) && isLevel;
+    if (isNew || repairs) {
+      const { digestMismatches } = this.applier;
+      this.outbox.note("error", "digest_mismatch", this.#wrongText(), {
+        mismatches: digestMismatches,
+        zxid: zxidHex(this.zxid),
+      });
+    }
+    if (repairs) this.leave("its tree is wrong, and it takes that of the others");
   }
 
   #tick(): void {
@@ -555,6 +601,10 @@ export class Peer implements Place {
       );
       this.sessions.excuse(late);
       this.#disk.excuse(late);
+    }
+    if (this.part === "looking" && this.#abstains && !this.doubts.abstains(this.monoMs)) {
+      this.part = "settling";
+      this.#settled();
     }
     this.election?.tick(this.monoMs);
     this.#decided();
@@ -735,8 +785,14 @@ export class Peer implements Place {
     }
     if (this.monoMs < this.#lookAtMs) return;
     this.part = "looking";
+    this.#abstains = this.doubts.abstains(this.monoMs);
     assert(this.ledger.durable === this.ledger.proposed, "who votes has its log on the disk");
-    must(this.election, "only members elect").look(this.ledger.durable, this.epochs.current, this.monoMs);
+    must(this.election, "only members elect").look(
+      // Nobody counts the vote of who has no zxid.
+      this.#abstains ? -1 : this.ledger.durable,
+      this.epochs.current,
+      this.monoMs,
+    );
     this.#decided();
   }
 
@@ -786,7 +842,7 @@ export class Peer implements Place {
       decision.leader,
       this.epochs,
       this.monoMs,
-      this.#fromNothing,
+      this.doubts.takeAsks() || this.#fromNothing,
     );
     this.#dial = { sid: decision.leader, observerMaster: member.observer && member.observerMasters };
   }
@@ -924,6 +980,7 @@ export class Peer implements Place {
 
   /** All that was committed before this epoch is in the tree. */
   #level(epoch: number): void {
+    this.doubts.level(this.#isProvisional);
     this.#settleDigests();
     this.#isProvisional = this.#fromNothing = false;
     must(this.election, "a leader was elected").followed(epoch);

@@ -186,6 +186,8 @@ export interface PeerStatus {
   readonly responseBytesMax: number;
   readonly digest: bigint;
   readonly digestMismatches: number;
+  /** Why what is here is not to be believed, in words. */
+  readonly wrong: string | null;
   /** What of the data is in memory so far; null once all of it is. */
   readonly loading: { readonly znodes: number; readonly txns: number } | null;
 }

@@ -124,6 +124,7 @@ export function makeStatusSource(
         responseBytesMax: counters.responseBytesMax,
         digest: peer.tree.digest.value,
         digestMismatches: peer.applier.digestMismatches,
+        wrong: peer.doubts.lacks ?? peer.doubts.wrong,
         loading: peer.loading,
       };
     },

@@ -8,7 +8,7 @@
 import * as fs from "node:fs";
 import { dirname, resolve } from "node:path";
 import { systemCodeOf } from "../ports.ts";
-import type { FileInfo, FilesPort } from "../ports.ts";
+import type { FileInfo, FileInPlace, FilesPort } from "../ports.ts";
 
 function sync(path: string): void {
   const fd = fs.openSync(path, "r");
@@ -56,6 +56,36 @@ function makePrivate(path: string): void {
   }
 }
 
+function openInPlace(path: string): FileInPlace {
+  const fd = fs.openSync(path, "r+");
+  return {
+    write(bytes, at) {
+      const written = fs.writeSync(fd, bytes, 0, bytes.length, at);
+      if (written !== bytes.length) {
+        throw new Error(`Cannot write ${path}: ${written} of ${bytes.length} bytes`);
+      }
+    },
+    sync: () => fs.fdatasyncSync(fd),
+    close: () => fs.closeSync(fd),
+  };
+}
+
+function rewrite(path: string): void {
+  const fd = fs.openSync(path, "r+");
+  try {
+    const bytes = new Uint8Array(1 << 20);
+    for (let at = 0;;) {
+      const count = fs.readSync(fd, bytes, 0, bytes.length, at);
+      if (count === 0) break;
+      fs.writeSync(fd, bytes, 0, count, at);
+      at += count;
+    }
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 function info(path: string): FileInfo | null {
   return unlessMissing(() => {
     const stat = fs.statSync(path);
@@ -81,6 +111,8 @@ export const files: FilesPort = {
   write: (path, bytes) => fs.writeFileSync(path, bytes),
   makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true, mode: 0o700 }),
   makePrivate,
+  openInPlace,
+  rewrite,
   list: (path) => fs.readdirSync(path).sort(),
   info,
   remove: (path) => fs.rmSync(path, { recursive: true, force: true }),

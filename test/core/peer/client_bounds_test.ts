@@ -107,7 +107,8 @@ function stageOf(member: LoneMember, decide: () => void): Stage {
 }
 
 function leading(): Stage {
-  const { member, followers } = broadcasting({ sid: 3 });
+  // The znode that is planted is in no txn, and a leader whose tree is wrong hands over.
+  const { member, followers } = broadcasting({ sid: 3, digestEnabled: false });
   return stageOf(member, () => {
     const { ledger } = member.peer;
     const first = Math.max(ledger.committed, z(member.peer.epochs.current, 0)) + 1;

@@ -1,0 +1,64 @@
+/**
+ * Doubts: what a member may not believe of itself.
+ *
+ * It `lacks` txns that it has acknowledged, where its disk lost them; or its tree is `wrong`, where a
+ * txn left another tree here than where it was written. Either way the others know better. It takes
+ * everything from a leader whom they elect without it: its vote names no zxid, so that it neither
+ * chooses nor is chosen, and its ACKEPOCH counts for nobody.
+ *
+ * A member that lacks something never votes before it is level. One whose tree is wrong has its whole
+ * log, and the others may not be enough without it: it stands back for a while, once, and then takes part.
+ * Who is wrong, it or its leader, is not to be known here; so a tree that is wrong again without having
+ * been right in between is not asked for again at once.
+ */
+import type { Applier } from "../ops/applier.ts";
+
+const standsBackMs = 10_000;
+const repairAgainMs = 600_000;
+
+export class Doubts {
+  readonly #applier: Applier;
+  /** What is missing on the disk, in words; null for nothing. */
+  lacks: string | null = null;
+  /** The tree is not what the txns say, in words; null where it is. */
+  wrong: string | null = null;
+  #standsBackUntilMs = -Infinity;
+  #repairAtMs = -Infinity;
+  #asks = false;
+  #rightBefore = -1;
+
+  constructor(applier: Applier) {
+    this.#applier = applier;
+  }
+
+  /** True: it should leave what it does, and take all from a leader. */
+  treeIsWrong(found: string, monoMs: number): boolean {
+    this.wrong = found;
+    const { digestsRight } = this.#applier;
+    if (digestsRight === this.#rightBefore && monoMs - this.#repairAtMs < repairAgainMs) return false;
+    this.#rightBefore = digestsRight;
+    this.#repairAtMs = monoMs;
+    this.#standsBackUntilMs = monoMs + standsBackMs;
+    this.#asks = true;
+    return true;
+  }
+
+  /** It takes no part in electing a leader. */
+  abstains(monoMs: number): boolean {
+    return this.lacks !== null || (this.#asks && monoMs < this.#standsBackUntilMs);
+  }
+
+  /** A leader is there: is everything asked of it? Where only the tree is wrong, once. */
+  takeAsks(): boolean {
+    const asks = this.lacks !== null || this.#asks;
+    this.#asks = false;
+    return asks;
+  }
+
+  /** We have what an established leader has. `anew`: all of it was taken from there. */
+  level(anew: boolean): void {
+    if (!anew) return;
+    this.lacks = null;
+    this.wrong = null;
+  }
+}
