@@ -89,6 +89,7 @@ export function makeServer(parts: ServerParts): MadeServer {
     hashSeed: runtime.process.randomU32(),
   });
 
+  storage.onNote = (message) => logger.error("storage_mended", message);
   storage.onFailure = (error) => onFatal(error.message);
   const counters = makeShellCounters();
   const source = makeStatusSource(peer, counters, clock);

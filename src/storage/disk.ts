@@ -8,7 +8,6 @@
  */
 import { epochOf } from "../core/base/zxid.ts";
 import type { Zxid } from "../core/base/zxid.ts";
-import { SqliteError } from "../runtime/ports.ts";
 import type { FilesPort, SqliteDatabase } from "../runtime/ports.ts";
 import { putMetaRow } from "./checksums.ts";
 import {
@@ -85,9 +84,7 @@ export function mendDisk(
   if (!isWhole) throw error;
   setAside(files, paths.tree);
   const disk = openFiles(ports, options, paths, null);
-  const note = `${error.message}. It was made again from the whole log; the old one is ${
-    asideOf(paths.tree)
-  }`;
+  const note = `${error.fact}. It was made again from the whole log; the old one is ${asideOf(paths.tree)}`;
   return { ...disk, notes: [note, ...disk.notes] };
 }
 
@@ -95,7 +92,7 @@ function startOver(
   ports: DiskPorts,
   options: StorageOptions,
   paths: Paths,
-  error: StorageError,
+  error: Rot,
   acceptedSeen: number,
 ): Disk {
   const { files } = ports;
@@ -106,7 +103,7 @@ function startOver(
   if (found === null) mark.put({ generation: 0, last: 1, total: 1, crc: 0, accepted, current: 0 });
   mark.close();
   for (const path of [paths.tree, paths.log]) setAside(files, path);
-  return openFiles(ports, options, paths, { reason: error.message, accepted });
+  return openFiles(ports, options, paths, { reason: error.fact, accepted });
 }
 
 /** `lacking`: nothing that was here is of use, and a new log has to say so before anything else. */
@@ -230,15 +227,10 @@ function openLog(
     return new LogFile(database, logPath, mark);
   } catch (error) {
     database?.close();
-    throw ownRot("log", error, `read ${logPath}`, mark?.found != null);
+    // Where a mark says that the file is ours, one that can't be read at all is no stranger's.
+    if (mark?.found == null && error instanceof StorageError && error.code === "foreign") throw error;
+    throw rotOf("log", error, `read ${logPath}`);
   }
-}
-
-/** Where something says that the file is ours, one that cannot be read at all is no stranger's. */
-function ownRot(file: "log" | "table", error: unknown, tried: string, isOurs: boolean): StorageError {
-  const isRot = error instanceof StorageError && error.cause instanceof SqliteError &&
-    (error.code === "damaged" || (error.code === "foreign" && isOurs));
-  return isRot ? new Rot(file, error.message, { cause: error }) : rotOf(file, error, tried);
 }
 
 /** A tree table without its log is short of what was acknowledged last; going on has to be asked for. */
@@ -307,7 +299,8 @@ export function openTree(ports: DiskPorts, log: LogFile, treePath: string, notes
     return tree;
   } catch (error) {
     database?.close();
-    throw ownRot("table", error, `read ${treePath}`, true);
+    if (log.total === 0 && error instanceof StorageError && error.code === "foreign") throw error;
+    throw rotOf("table", error, `read ${treePath}`);
   }
 }
 

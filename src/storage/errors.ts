@@ -49,22 +49,36 @@ const adviceByCode: Readonly<Record<StorageErrorCode, string>> = {
 /** What a file holds is not what was written to it. Others may hold it still: in the log, or on other members. */
 export class Rot extends StorageError {
   readonly file: "log" | "table";
-  constructor(file: "log" | "table", message: string, options?: ErrorOptions) {
-    super("damaged", message, options);
+  /** What was found, without what to do: for where it is done already. */
+  readonly fact: string;
+
+  constructor(
+    file: "log" | "table",
+    fact: string,
+    advice: string = adviceByCode.damaged,
+    options?: ErrorOptions,
+  ) {
+    super("damaged", `${fact}. ${advice}`, options);
     this.file = file;
+    this.fact = fact;
   }
 }
 
 export function rot(file: "log" | "table", tried: string, found: string, advice?: string): Rot {
-  return new Rot(file, storageError("damaged", tried, found, advice).message);
+  return new Rot(file, `Cannot ${tried}: ${found}`, advice);
 }
 
 /** An error met while reading a file that is known to be ours. */
 export function rotOf(file: "log" | "table", error: unknown, tried: string): StorageError {
-  if (error instanceof StorageError) return error;
   const found = storageErrorOf(error, tried);
-  const isRot = found.code === "damaged" || found.code === "foreign";
-  return isRot ? new Rot(file, found.message, { cause: error }) : found;
+  const isRot = found.cause instanceof SqliteError && (found.code === "damaged" || found.code === "foreign");
+  return isRot && !(found instanceof Rot) ? new Rot(file, factOf(found), undefined, { cause: error }) : found;
+}
+
+/** Without what to do. */
+export function factOf({ message, code }: StorageError): string {
+  const advice = `. ${adviceByCode[code]}`;
+  return message.endsWith(advice) ? message.slice(0, -advice.length) : message;
 }
 
 /** `found` and `advice` end without a period; the advice for the code is used where none is given. */

@@ -481,6 +481,20 @@ export class LogFile {
     return seen === rows.length || bytes >= purgeBytesStep;
   }
 
+  /**
+   * All rows that end at or before the zxid go, but for the last of all. False: what is behind it can't be
+   * read either, or nothing went.
+   */
+  dropUpTo(zxid: number): boolean {
+    const holding = this.#holding.get(zxid);
+    if (holding === undefined) return false;
+    const [first, last] = [Number(holding[0]), Number(holding[1])];
+    const rows = this.#purge.run(last > zxid || last === this.#rowsLast ? first - 1 : first);
+    this.batchesAfter(zxid);
+    this.#lookFirst();
+    return rows > 0;
+  }
+
   /** Moves what is in the WAL to the file. The connection is alone, so it is always complete. */
   checkpoint(): void {
     this.#checkpoint.get();

@@ -24,6 +24,7 @@ class MemoryStorage implements Storage {
 
   onDurable: (last: Zxid) => void = () => {};
   onStored: () => void = () => {};
+  onNote: (message: string) => void = () => {};
   onFailure: (error: StorageError) => void = () => {};
 
   recover(sink: RecoverySink): Promise<Recovered> {

@@ -57,6 +57,8 @@ export type FromWorker =
   | { readonly kind: "stored" }
   | { readonly kind: "logPiece"; readonly read: number; readonly piece: LogPiece }
   | { readonly kind: "stats"; readonly stats: WorkerStats }
+  /** An operator should read it; nothing ends. */
+  | { readonly kind: "note"; readonly message: string }
   | { readonly kind: "failed"; readonly code: StorageErrorCode; readonly message: string }
   | { readonly kind: "closed" };
 

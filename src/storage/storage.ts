@@ -135,6 +135,8 @@ export interface Storage {
   close(): Promise<void>;
   onDurable: (last: Zxid) => void;
   onStored: () => void;
+  /** Something was found damaged and is made good. */
+  onNote: (message: string) => void;
   /** After this nothing is durable any more, and the process has to end. */
   onFailure: (error: StorageError) => void;
 }

@@ -18,9 +18,10 @@ import { asideOf, removeDatabase } from "./database_files.ts";
 import type { DiskPorts } from "./database_files.ts";
 import { mendDisk, openDisk, openTree } from "./disk.ts";
 import type { Disk } from "./disk.ts";
-import { rot, storageError, storageErrorOf } from "./errors.ts";
+import { Rot, rot, storageError, storageErrorOf } from "./errors.ts";
 import { Leisure } from "./leisure.ts";
-import { readPiece } from "./log_reader.ts";
+import { pieceMissing, readPiece } from "./log_reader.ts";
+import type { LogPiece } from "./log_reader.ts";
 import { chunksUnderWayMax } from "./messages.ts";
 import type { FromWorker, StoredCommand, ToWorker } from "./messages.ts";
 import { epochsAtStart } from "./promises.ts";
@@ -334,10 +335,24 @@ export class StorageCore {
   #readNext(): void {
     const wanted = this.#reads.shift();
     if (wanted === undefined) return;
-    const { disk } = this.#opened();
-    const piece = readPiece(disk.log, wanted.after as Zxid, wanted.upTo as Zxid);
+    const piece = this.#piece(wanted.after as Zxid, wanted.upTo as Zxid);
     this.#post({ kind: "logPiece", read: wanted.read, piece }, [piece.bytes.buffer]);
     if (this.#reads.length > 0) this.#readSoon();
+  }
+
+  /** What is damaged and is in the table is needed by nobody here: a learner gets a snapshot instead. */
+  #piece(after: Zxid, upTo: Zxid): LogPiece {
+    const { log, tree } = this.#opened().disk;
+    try {
+      return readPiece(log, after, upTo);
+    } catch (error) {
+      if (!(error instanceof Rot) || !log.dropUpTo(tree.zxid)) throw error;
+      const message = `${error.fact}. The table has it: the log now begins behind zxid 0x${
+        tree.zxid.toString(16)
+      }`;
+      this.#post({ kind: "note", message });
+      return pieceMissing(after);
+    }
   }
 
   #commit(zxid: number): void {

@@ -77,8 +77,8 @@ export function fillFreshTree(database: SqliteDatabase, logId: string): void {
     );
   }
   const put = database.prepare(metaSql.put);
-  putMetaRow(put, "zxid", 0);
-  putMetaRow(put, "total", 0);
+  const names = { zxid: 0, total: 0, znodes: 4, sessions: 0 };
+  for (const [name, value] of Object.entries(names)) putMetaRow(put, name, value);
   putMetaRow(put, "log_id", logId);
 }
 

@@ -64,6 +64,7 @@ class WorkerStorage implements Storage {
 
   onDurable: (last: Zxid) => void = () => {};
   onStored: () => void = () => {};
+  onNote: (message: string) => void = () => {};
   onFailure: (error: StorageError) => void = () => {};
 
   constructor(runtime: StorageRuntime, options: StorageOptions) {
@@ -232,6 +233,8 @@ class WorkerStorage implements Storage {
       case "stats":
         this.#stats = message.stats;
         return;
+      case "note":
+        return this.onNote(message.message);
       case "failed":
         return this.#fail(new StorageError(message.code, message.message));
       case "closed":

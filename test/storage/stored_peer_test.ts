@@ -209,7 +209,13 @@ class Story {
     const before = stateOf(driver);
     const { wallMs, monoMs } = driver;
     this.driver = new Driver({ reaper }, (loader) => {
-      const disk = { log: desk.log, tree: desk.tree, epochs: { accepted: 0, current: 0 }, notes: [] };
+      const disk = {
+        log: desk.log,
+        tree: desk.tree,
+        epochs: { accepted: 0, current: 0 },
+        notes: [],
+        lacks: null,
+      };
       for (const { message } of recoveryParts(disk, desk.log.last, [])) {
         if (message.kind === "rows") loader.rows(message.bytes);
         else if (message.kind === "batch") loader.batch(message.bytes);

@@ -10,6 +10,8 @@ import { lengthsOf } from "../../../src/core/base/limits.ts";
 import { Peer, type PeerOptions } from "../../../src/core/peer/peer.ts";
 import type { Loader } from "../../../src/core/peer/loader.ts";
 import type { JudgeOptions } from "../../../src/core/ops/judge.ts";
+import type { StatStored } from "../../../src/core/tree/stat.ts";
+import { I, rootRow } from "../../../src/core/tree/tree.ts";
 import type { AppendBatch } from "../../../src/core/zab/ledger.ts";
 import type { Zxid } from "../../../src/core/base/zxid.ts";
 import { Reader } from "../../../src/core/wire/reader.ts";
@@ -281,4 +283,38 @@ export function framesOf(bytes: Uint8Array): Uint8Array[] {
 /** The txns of a batch, each without its length. */
 export function txnsOf(batch: Uint8Array): Uint8Array[] {
   return framesOf(batch);
+}
+
+/** The tree as storage would hand it over: parents first. storage/storage.ts tells the layout. */
+export function rowsOf({ tree }: Peer): Uint8Array {
+  const w = new Writer(1024);
+  const stat: StatStored = {
+    czxid: 0,
+    mzxid: 0,
+    pzxid: 0,
+    ctime: 0,
+    mtime: 0,
+    version: 0,
+    cversion: 0,
+    aversion: 0,
+    ownerHi: 0,
+    ownerLo: 0,
+  };
+  const rows = [rootRow];
+  for (const row of rows) {
+    tree.readStat(row, stat);
+    w.string(tree.pathOf(row));
+    w.buffer(tree.dataOf(row));
+    for (const value of [stat.czxid, stat.mzxid, stat.ctime, stat.mtime]) w.i64FromNumber(value);
+    for (const value of [stat.version, stat.cversion, stat.aversion, stat.ownerHi, stat.ownerLo]) {
+      w.i32(value);
+    }
+    w.i64FromNumber(stat.pzxid);
+    const acl = tree.int(row, I.acl);
+    w.buffer(acl === 0 ? new Uint8Array(0) : tree.acls.bytes(acl));
+    for (let child = tree.int(row, I.childFirst); child !== 0; child = tree.int(child, I.siblingNext)) {
+      rows.push(child);
+    }
+  }
+  return w.copy();
 }

@@ -4,8 +4,6 @@ import { test } from "node:test";
 import { AssertionError } from "../../../src/core/base/assert.ts";
 import type { Zxid } from "../../../src/core/base/zxid.ts";
 import type { Peer } from "../../../src/core/peer/peer.ts";
-import { I, rootRow } from "../../../src/core/tree/tree.ts";
-import type { StatStored } from "../../../src/core/tree/stat.ts";
 import { OpCode } from "../../../src/core/wire/opcodes.ts";
 import { type Acl, aclOpen, aclRead } from "../../../src/core/wire/records.ts";
 import {
@@ -17,41 +15,7 @@ import {
 } from "../../../src/core/wire/requests.ts";
 import { Writer } from "../../../src/core/wire/writer.ts";
 import { Random } from "../../support/random.ts";
-import { Driver } from "./driver.ts";
-
-/** The tree as storage would hand it over: parents first. storage/storage.ts tells the layout. */
-function rowsOf({ tree }: Peer): Uint8Array {
-  const w = new Writer(1024);
-  const stat: StatStored = {
-    czxid: 0,
-    mzxid: 0,
-    pzxid: 0,
-    ctime: 0,
-    mtime: 0,
-    version: 0,
-    cversion: 0,
-    aversion: 0,
-    ownerHi: 0,
-    ownerLo: 0,
-  };
-  const rows = [rootRow];
-  for (const row of rows) {
-    tree.readStat(row, stat);
-    w.string(tree.pathOf(row));
-    w.buffer(tree.dataOf(row));
-    for (const value of [stat.czxid, stat.mzxid, stat.ctime, stat.mtime]) w.i64FromNumber(value);
-    for (const value of [stat.version, stat.cversion, stat.aversion, stat.ownerHi, stat.ownerLo]) {
-      w.i32(value);
-    }
-    w.i64FromNumber(stat.pzxid);
-    const acl = tree.int(row, I.acl);
-    w.buffer(acl === 0 ? new Uint8Array(0) : tree.acls.bytes(acl));
-    for (let child = tree.int(row, I.childFirst); child !== 0; child = tree.int(child, I.siblingNext)) {
-      rows.push(child);
-    }
-  }
-  return w.copy();
-}
+import { Driver, rowsOf } from "./driver.ts";
 
 function same(a: Peer, b: Peer): void {
   assert.equal(a.tree.digest.value, b.tree.digest.value);
