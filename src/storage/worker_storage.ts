@@ -265,7 +265,9 @@ class WorkerStorage implements Storage {
       this.#end();
       return this.#recovering?.reject(error instanceof Error ? error : new Error(reason));
     }
-    if (message.kind === "rows" || message.kind === "batch") this.#send({ kind: "taken" });
+    if (message.kind !== "rows" && message.kind !== "batch") return;
+    // Behind whatever else came meanwhile: the ports are open, and asked how far the load is.
+    this.#runtime.clock.soon(() => this.#send({ kind: "taken" }));
   }
 
   #hearSessions(list: Int32Array): void {
