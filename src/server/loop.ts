@@ -29,12 +29,13 @@ const lookMs = 500;
 const sharedTurnTxnsMin = 4;
 
 /**
- * So long may requests be taken in one turn. Whoever asks for more goes on when the others had theirs: a
- * chunk from a socket holds two thousand requests, and some kinds take a tenth of a millisecond.
+ * So long may requests be taken that arrived together, of one line or of many; but each line gets one. Whoever asks
+ * for more goes on when the others had theirs: a chunk from a socket holds two thousand requests, and some kinds
+ * take milliseconds.
  */
 const turnMsMax = 8;
-/** How many are taken between two looks at the clock. */
-const framesBlind = 8;
+/** What turns took is added up from here on, until the runtime has looked at its timers and all sockets. */
+const spentMsMin = 1;
 
 export interface Words {
   bytes(head: Uint8Array): number;
@@ -90,7 +91,8 @@ export class Loop implements LineOwner {
   #goesOn = false;
   /** No more requests are taken from here on. */
   #untilMs = 0;
-  #taken = 0;
+  #spentMs = 0;
+  #restComes = false;
   #stopped = false;
   #idleWaiters: (() => void)[] = [];
 
@@ -135,9 +137,7 @@ export class Loop implements LineOwner {
 
   mayRead(line: ClientLine): boolean {
     if (line.connection === null) return true;
-    if (++this.#taken % framesBlind === 0 && this.#frame.monoMs > 0) {
-      if (this.#clock.monotonicMs() >= this.#untilMs) return false;
-    }
+    if (this.#frame.monoMs > 0 && this.#clock.monotonicMs() >= this.#untilMs) return false;
     return this.#peer.mayTake(line.connection);
   }
 
@@ -154,8 +154,20 @@ export class Loop implements LineOwner {
   #stamp(event: ClientFrame): void {
     event.wallMs = Math.floor(this.#clock.wallMs());
     event.monoMs = this.#clock.monotonicMs();
-    if (!this.#turning) this.#untilMs = event.monoMs + turnMsMax;
+    if (!this.#turning) this.#untilMs = event.monoMs + turnMsMax - this.#spentMs;
   }
+
+  #spend(ms: number): void {
+    this.#spentMs += ms;
+    if (this.#spentMs < spentMsMin || this.#restComes) return;
+    this.#restComes = true;
+    this.#clock.soon(this.#rested);
+  }
+
+  readonly #rested = (): void => {
+    this.#restComes = false;
+    this.#spentMs = 0;
+  };
 
   closed(line: ClientLine): void {
     this.#lines.delete(line);
@@ -261,6 +273,8 @@ export class Loop implements LineOwner {
 
   /** Carries out what the steps since the last turn asked for, now or with what comes along. */
   turn(): void {
+    const { monoMs } = this.#frame;
+    if (monoMs > 0 && !this.#turning) this.#spend(this.#clock.monotonicMs() - monoMs);
     this.#frame.monoMs = 0;
     if (this.#turnComes || this.#turning) return;
     if (this.#others === null || this.#peer.inFlight < sharedTurnTxnsMin) return this.#turnNow();

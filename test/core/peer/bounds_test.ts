@@ -246,7 +246,8 @@ test("a change three thousand levels deep costs what its path is long, also whil
   const began = performance.now();
   for (let i = 0; i < 1000; i++) line.send(OpCode.SetData, (w) => writeSetDataRequest(w, path, null, -1));
   driver.settle();
-  assert.ok(performance.now() - began < 3000, `${performance.now() - began} ms`);
+  // A second on an idle machine; what walks each level for each level above it takes minutes.
+  assert.ok(performance.now() - began < 15_000, `${performance.now() - began} ms`);
   assert.equal(line.take().length, 2000);
 });
 
