@@ -125,6 +125,10 @@ export class DiskModel {
       case "S":
         file?.sync();
         return;
+      case "L":
+        // What is read until the cut is what was written; what is there after it is not.
+        if (file !== undefined) file.pending = [];
+        return;
       case "U":
         this.#pending.push({ kind: "unlink", name });
         return;
@@ -140,6 +144,8 @@ export class DiskModel {
         return;
       case "E":
         this.epochs = record.offset;
+        return;
+      case "F":
         return;
       case "X":
         this.wrong = record.offset === 1;

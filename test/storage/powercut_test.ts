@@ -8,12 +8,13 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { files } from "../../src/runtime/shared/files.ts";
 import type { Zxid } from "../../src/core/base/zxid.ts";
+import { LogMark } from "../../src/storage/log_mark.ts";
 import { StorageCore } from "../../src/storage/storage_core.ts";
 import type { FromWorker } from "../../src/storage/messages.ts";
 import { Child } from "../support/child.ts";
@@ -47,12 +48,20 @@ async function recordLives(
   base: string,
   seedOfLife: number,
   env: Record<string, string> = {},
+  again = "",
 ): Promise<TraceRecord[]> {
   const directory = join(base, `life-${seedOfLife}`);
   const trace = `${directory}.trace`;
-  mkdirSync(directory);
+  mkdirSync(directory, { recursive: true });
   const script = fileURLToPath(new URL("./powercut_child.ts", import.meta.url));
-  const args = [...(isBun ? [] : ["run", "-A", "--no-check"]), script, directory, trace, String(seedOfLife)];
+  const args = [
+    ...(isBun ? [] : ["run", "-A", "--no-check"]),
+    script,
+    directory,
+    trace,
+    String(seedOfLife),
+    again,
+  ];
   const child = new Child(process.execPath, args, {
     env: { LD_PRELOAD: library, POWERCUT_DIR: directory, POWERCUT_TRACE: trace, ...env },
   });
@@ -169,6 +178,101 @@ test("every cut leaves a directory that starts by itself with all that was ackno
       }
     }
     assert.ok(done >= cuts, `${done} cuts`);
+  });
+});
+
+test("what a failed fsync left in the kernel's memory is on the disk before it is counted on", {
+  timeout: 60_000,
+}, async (t) => {
+  await withDirectory(async (base) => {
+    const library = buildLibrary(base);
+    if (typeof library !== "string") return t.skip(library.reason);
+    for (const fails of [20, 33]) {
+      const life = seed + fails;
+      await recordLives(library, base, life, { POWERCUT_FAIL_SYNC: String(fails) });
+      const records = await recordLives(library, base, life, {}, "again");
+      assert.ok(records.some((record) => record.kind === "L"), "pages were lost");
+      const disk = new DiskModel();
+      for (const record of records) disk.play(record);
+      const random = new Random(life);
+      for (let i = 0; i < 8; i++) {
+        const directory = join(base, "cut");
+        mkdirSync(directory);
+        const how = disk.cut(random, directory);
+        try {
+          openAndCheck(directory, { acknowledged: disk.acknowledged, epochs: disk.epochs, wrong: true });
+        } catch (error) {
+          throw new Error(`sync ${fails} failed, ${how}: ${String(error)}`, { cause: error });
+        }
+        rmSync(directory, { recursive: true });
+      }
+    }
+  });
+});
+
+/** Opens the directory, and says whether a bit that was flipped there was noticed. Throws where it was served. */
+function openFlipped(directory: string, disk: DiskModel): boolean {
+  const logMark = new LogMark(files, join(directory, "log.mark"), true);
+  const marked = Math.max(0, (logMark.found?.last ?? 0) - zxidStart);
+  const reader = new StoryReader();
+  let failed: string | null = null;
+  const send = driveCore(
+    (post) => new StorageCore({ sqlite, files, clock: new StoryClock() }, post),
+    (message: FromWorker) => {
+      if (message.kind === "failed") failed = `${message.code}: ${message.message}`;
+      else if (message.kind === "again") reader.data.clear();
+      else reader.hear(message);
+    },
+  );
+  const [dataDir, dataLogDir] = [directory, directory];
+  const limits = { logRetainTxns: 100, logRetainMs: 0, mustExist: false, serverId: 3 };
+  send({ kind: "open", options: { dataDir, dataLogDir, sync: "full", ...limits } });
+  if (failed !== null) return true;
+  // Behind the mark is what was acknowledged in the last quarter of a second: a torn write looks the same.
+  const least = Math.min(disk.acknowledged, marked);
+  assert.ok(reader.real >= least, `txn ${reader.real} is the last, ${least} was marked`);
+  assert.ok(reader.wrong === 0 || disk.wrong, `${reader.wrong} txns came back`);
+  reader.check();
+  send({ kind: "close" });
+  return false;
+}
+
+test("a bit that flips after a cut is noticed, or changes nothing that the mark knows of", {
+  timeout: 600_000,
+}, async (t) => {
+  await withDirectory(async (base) => {
+    const library = buildLibrary(base);
+    if (typeof library !== "string") return t.skip(library.reason);
+    const records = await recordLives(library, base, seed + 1000);
+    const firstAck = records.findIndex((record) => record.kind === "A");
+    const random = new Random(seed);
+    let noticed = 0;
+    for (let i = 0; i < cuts / 3; i++) {
+      const disk = new DiskModel();
+      const point = firstAck + 1 + random.below(records.length - firstAck);
+      for (const record of records.slice(0, point)) disk.play(record);
+      const directory = join(base, "cut");
+      mkdirSync(directory);
+      disk.cut(random, directory);
+      const name = random.pick(readdirSync(directory).filter((one) => /^(log|tree)\.db(-wal)?$/.test(one)));
+      const bytes = readFileSync(join(directory, name));
+      const at = random.below(Math.max(1, bytes.length));
+      const bit = random.below(8);
+      if (bytes.length > 0) bytes[at] = (bytes[at] as number) ^ (1 << bit);
+      writeFileSync(join(directory, name), bytes);
+      try {
+        if (openFlipped(directory, disk)) noticed++;
+      } catch (error) {
+        throw new Error(
+          `seed ${seed}, cut ${i} at ${point}, bit ${bit} of byte ${at} of ${name}: ${String(error)}`,
+          {
+            cause: error,
+          },
+        );
+      }
+      rmSync(directory, { recursive: true });
+    }
+    assert.ok(noticed > 0, "some were noticed");
   });
 });
 
