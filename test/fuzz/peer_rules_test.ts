@@ -15,7 +15,7 @@ import { makeTempDirectory } from "../support/places.ts";
 import { WireSession } from "../support/wire_session.ts";
 import { runtimeUnderTest, zooletMissing } from "../support/zoolet.ts";
 import { zooletMake } from "../support/zoolet_member.ts";
-import { bytes } from "../core/zab/told.ts";
+import { bytes, followerInfo } from "../core/zab/told.ts";
 import { PeerConnection } from "./peer_connection.ts";
 
 const make = zooletMake(runtimeUnderTest());
@@ -56,6 +56,30 @@ async function introduced(member: Member, message: Uint8Array, pieces = 1): Prom
   }
   return connection;
 }
+
+test("1,000 packets of members that claim to have promised later epochs change no leader", {
+  skip,
+  timeout: 60_000,
+}, async () => {
+  await withEnsemble(three, { settings }, async (ensemble) => {
+    const leader = await ensemble.startLedBy(3);
+    for (const sid of [1, 2]) {
+      for (let i = 0; i < 500; i++) {
+        const connection = await PeerConnection.open(leader.ports.quorum);
+        connection.write(followerInfo(sid, i % 2 === 0 ? 65_000 * (1 + i % 30) : 1 + i));
+        if (i % 50 === 49) await connection.untilBytes(24, 1000);
+        connection.destroy();
+      }
+    }
+    await ensemble.settled(ensemble.members);
+    assert.match(leader.output, /epoch_promised/);
+    assert.match(leader.output, /epoch_absurd/);
+    for (const member of ensemble.members) {
+      assert.equal([...member.output.matchAll(/event=elected/g)].length, 1, member.name);
+      assert.doesNotMatch(member.output, /event=part_left/);
+    }
+  });
+});
 
 test("strange initial messages and notifications are taken or refused as in the original", {
   timeout: 60_000,

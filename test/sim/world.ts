@@ -17,6 +17,8 @@ import { Chance } from "./prng.ts";
 import { Timeline } from "./timeline.ts";
 import { hex, Violation } from "./violation.ts";
 
+/** How long an operator looks on before a leader is started anew. */
+const operatorMs = 10_000;
 /** After the faults have healed, this much virtual time is enough for anybody. */
 const progressMsMax = 60_000;
 const momentsMax = 400_000;
@@ -94,7 +96,12 @@ export class World {
     this.#heal();
     const limitMs = timeline.nowMs + progressMsMax;
     let lookAtMs = 0;
+    let operatorAtMs = timeline.nowMs + operatorMs;
     for (;;) {
+      if (timeline.nowMs >= operatorAtMs) {
+        operatorAtMs += operatorMs;
+        this.#letIn();
+      }
       if (timeline.nowMs >= lookAtMs) {
         if (this.#isConverged()) break;
         lookAtMs = timeline.nowMs + 20;
@@ -108,6 +115,17 @@ export class World {
   #bound(): void {
     if (this.timeline.count > momentsMax) {
       throw new Violation("no storms", `${momentsMax} moments; ${this.#whyNot()}`);
+    }
+  }
+
+  /** A voter that promised a later epoch follows the next leader alone: an operator starts this one anew. */
+  #letIn(): void {
+    const leader = this.members.find(({ peer }) => peer?.isLeading === true);
+    if (leader === undefined) return;
+    const { accepted } = leader.disk;
+    if (this.members.some(({ peer, disk }) => peer?.serving === false && disk.accepted > accepted)) {
+      this.trace(() => `the leader ${leader.sid} is started anew, to let in who promised a later epoch`);
+      leader.crash(false, 500);
     }
   }
 

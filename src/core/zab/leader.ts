@@ -75,7 +75,7 @@ export class Leader {
   /** The epoch that will be ours; decided once a quorum has told what it accepted. */
   epoch: number;
   phase: LeaderPhase = "discovery";
-  /** A member promised this later epoch to another, which is why we step down. */
+  /** A voter promised this later epoch to another: whenever we lead next, we go beyond it. */
   epochSeen = 0;
   readonly #host: LeaderHost;
   readonly #sid: number;
@@ -294,17 +294,10 @@ export class Leader {
       return this.#drop(
         learner,
         "epoch_absurd",
-        `it has accepted epoch ${learner.epochAccepted} and ours is ${this.epoch}: its data is of another ensemble`,
+        `it has accepted epoch ${learner.epochAccepted} and ours is ${this.epoch}: its data is of another ` +
+          "ensemble, or ours is too old to lead this one",
       );
     }
-    for (const other of [...this.learners.values()]) {
-      if (other === learner || other.sid !== learner.sid || other.phase === "info") continue;
-      // Observers that nobody gave a number may have thought of the same one. They are counted nowhere.
-      if (learner.observer && other.observer && !ensemble.members.includes(learner.sid)) continue;
-      this.#drop(other, "sid_twice", `server ${learner.sid} came again from ${learner.link.remote}`);
-    }
-    // What it acknowledged before may be cut from its log now.
-    if (learner.voting) this.#acked.delete(learner.sid);
     if (!ensemble.members.includes(info.sid)) {
       this.#host.outbox.note(
         "info",
@@ -323,12 +316,17 @@ export class Leader {
       this.#decideEpoch();
       return;
     }
-    if (learner.epochAccepted > this.epoch && ensemble.members.includes(learner.sid)) {
-      // It promised a leader that came to nothing, and may never follow us: in the original it stays
-      // outside until the leader changes for another reason, and one failure more ends the ensemble.
+    if (learner.voting && learner.epochAccepted > Math.max(this.epoch, this.epochSeen)) {
+      // It promised a leader that came to nothing, and may never follow us. Whoever can send us one
+      // packet may say so, so we stay: it leaves by itself, and its promise counts as soon as a quorum
+      // needs it, or when we lead again.
       this.epochSeen = learner.epochAccepted;
-      return this.#host.stepDown(
-        `${learner.name} promised epoch ${learner.epochAccepted} to another, ours is ${this.epoch}: a later one is needed`,
+      this.#host.outbox.note(
+        "warn",
+        "epoch_promised",
+        `${learner.name} promised epoch ${learner.epochAccepted} to another and ours is ${this.epoch}, so it can't ` +
+          "follow us: to let it in, restart this server while the others are up",
+        { sid: learner.sid, remote: learner.link.remote },
       );
     }
     if (this.phase !== "promise") this.#sendLeaderInfo(learner);
@@ -360,10 +358,27 @@ export class Leader {
     learner.phase = "ackEpoch";
   }
 
+  /**
+   * It takes us for its leader: earlier links of the same server are over. Not before: a first packet
+   * that says a member's number must not cut that member off.
+   */
+  #isBack(learner: LearnerLink): void {
+    const isMember = this.#host.ensemble.members.includes(learner.sid);
+    for (const other of [...this.learners.values()]) {
+      if (other === learner || other.sid !== learner.sid || other.phase === "info") continue;
+      // Observers that nobody gave a number may have thought of the same one. They are counted nowhere.
+      if (learner.observer && other.observer && !isMember) continue;
+      this.#drop(other, "sid_twice", `server ${learner.sid} came again from ${learner.link.remote}`);
+    }
+    // What it acknowledged before may be cut from its log now.
+    if (learner.voting) this.#acked.delete(learner.sid);
+  }
+
   #hearAckEpoch(learner: LearnerLink, packet: Packet): void {
     if (packet.type !== PacketType.AckEpoch || packet.dataBytes < 4) {
       return this.#drop(learner, "packet_epoch", `${packetName(packet.type)} where ACKEPOCH was due`);
     }
+    this.#isBack(learner);
     const epochCurrent = packet.data().i32();
     const zxid = packet.zxid;
     learner.zxidOwn = zxid;

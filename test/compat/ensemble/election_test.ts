@@ -11,7 +11,7 @@ import { Load } from "../../support/ensemble_load.ts";
 import type { Member } from "../../support/member.ts";
 import { sleep } from "../../support/places.ts";
 import { Random } from "../../support/random.ts";
-import { scenario } from "./cast.ts";
+import { scenario, scenarioBothWays } from "./cast.ts";
 
 scenario(
   "three with empty directories choose a leader, whoever of them is ours",
@@ -79,18 +79,25 @@ scenario(
   },
 );
 
-scenario(
-  "our leader goes beyond the epoch that a voter promised to another",
+scenarioBothWays(
+  "a voter that promised a later epoch stays outside, until the leader is another",
   { long: true },
-  async ({ java, ours }) => {
-    const specs = [{ make: java }, { make: ours }, { make: ours }];
+  async (leads, learns) => {
+    const specs = [{ make: learns }, { make: leads }, { make: leads }];
     await withEnsemble(specs, {}, async (ensemble) => {
-      await ensemble.startLedBy(3);
+      const leader = await ensemble.startLedBy(3);
       const eager = ensemble.of(1);
       await eager.stop();
-      // Theirs would leave such a voter outside until somebody starts the leader anew.
-      writeFileSync(join(eager.dataDirectory, "version-2", "acceptedEpoch"), "7");
+      if (eager.make.isJava) writeFileSync(join(eager.dataDirectory, "version-2", "acceptedEpoch"), "7");
+      else promise(eager, 7);
       eager.start();
+      await sleep(4000);
+      assert.notEqual(await eager.role(), "follower");
+      assert.equal(await leader.role(), "leader");
+      assert.equal(await ensemble.of(2).role(), "follower");
+      await leader.stop();
+      await ensemble.settled(ensemble.running);
+      leader.start();
       await ensemble.settled();
       const client = await clientOf(eager);
       const { stat } = await client.create("/beyond", null);
@@ -126,6 +133,19 @@ scenario(
     });
   },
 );
+
+/** What is in the data directory of one of ours. */
+function promise(member: Member, epoch: number): void {
+  const file = join(member.dataDirectory, "log.db");
+  const done = spawnSync("python3", [
+    "-c",
+    "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); " +
+    "d.execute(\"update meta set value = ? where name = 'epoch_accepted'\", (int(sys.argv[2]),)); d.commit()",
+    file,
+    String(epoch),
+  ], { encoding: "utf8" });
+  assert.equal(done.status, 0, done.stderr);
+}
 
 async function checkEpochs(ensemble: Ensemble, epoch: number): Promise<void> {
   for (const member of ensemble.members.filter(({ make }) => make.isJava)) {
