@@ -58,7 +58,7 @@ export function znodeCrc(
 const noData = 0x6e756c6c;
 
 export function dataCrc(data: Uint8Array | null): number {
-  return data === null ? noData : crcEnd(crcUpdate(crcStart, data, 0, data.length));
+  return data === null ? noData : crc32(data);
 }
 
 export function aclCrc(id: number, bytes: Uint8Array): number {

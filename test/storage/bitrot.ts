@@ -18,6 +18,7 @@ import {
 } from "../../src/core/wire/requests.ts";
 import type { Zxid } from "../../src/core/base/zxid.ts";
 import type { Loader } from "../../src/core/peer/loader.ts";
+import type { SqliteDatabase, SqliteOpenOptions } from "../../src/runtime/ports.ts";
 import { files } from "../../src/runtime/shared/files.ts";
 import { i32At, txnEndAt, txnZxidAt } from "../../src/storage/batch_bytes.ts";
 import type { FromWorker, ToWorker } from "../../src/storage/messages.ts";
@@ -37,6 +38,28 @@ export type Outcome = "refused" | "started over" | "made again" | "cut off" | "r
 export type Role = "single" | "whole log" | "member";
 
 class Refused extends Error {}
+
+/** Nothing is synced: the power stays on, and a run is ten times as fast. */
+const quick = {
+  sqlite: {
+    version: sqlite.version,
+    open(options: SqliteOpenOptions): SqliteDatabase {
+      const database = sqlite.open(options);
+      return {
+        exec: (sql) => database.exec(sql.replace(/synchronous = (full|normal)/, "synchronous = off")),
+        prepare: (sql) => database.prepare(sql),
+        close: () => database.close(),
+      };
+    },
+  },
+  files: {
+    ...files,
+    syncFile() {},
+    syncDirectory() {},
+    rewrite() {},
+    openInPlace: (path: string) => ({ ...files.openInPlace(path), sync() {} }),
+  },
+};
 
 /** The last checksum, and what it is of: all that clients can see. */
 function contentOf({ peer }: Driver): Buffer {
@@ -60,7 +83,7 @@ class Life {
   #zxidLogFirst = 0;
 
   constructor(directory: string, role: Role) {
-    this.#core = new StorageCore({ sqlite, files, clock: this.clock }, (message) => this.#hear(message));
+    this.#core = new StorageCore({ ...quick, clock: this.clock }, (message) => this.#hear(message));
     const isMember = role === "member";
     this.driver = new Driver({}, (loader) => {
       this.#loader = loader;
