@@ -36,7 +36,7 @@ export const treeKind: DatabaseKind = {
 export const aclIdOpen = 0;
 /** Distinct lists whose ids are remembered; beyond it they are looked up again. */
 const aclsRemembered = 4096;
-const aclBytesRemembered = 65_536;
+const aclBytesRemembered = 4096;
 /** More rows than this in the ACL table are worth a look for unused ones at start. */
 const aclsUnusedLook = 1024;
 
@@ -206,6 +206,7 @@ export class TreeFile {
   /** All was read, so many rows of each. Throws where some are missing; what had no checksum gets it. */
   settle(znodes: number, sessions: number): void {
     const [znodesWritten, sessionsWritten] = [this.meta("znodes"), this.meta("sessions")];
+    this.#aclBytes.clear();
     const isKnown = znodesWritten !== undefined && sessionsWritten !== undefined;
     if (isKnown && (znodesWritten !== znodes || sessionsWritten !== sessions)) {
       throw rot(

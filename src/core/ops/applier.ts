@@ -71,6 +71,8 @@ export class Applier implements TxnVisitor {
   /** The last digest that was compared was the tree's. */
   digestMatched = true;
   digestsRight = 0;
+  /** Mismatches since the last that was right. */
+  digestsWrongInRow = 0;
   /** Oldest first. */
   readonly digests: { zxid: number; digest: bigint }[] = [];
   /** Sessions closed by the txn being applied; the peer closes their connections. */
@@ -138,8 +140,13 @@ export class Applier implements TxnVisitor {
   compareDigest(hi: number, lo: number): void {
     if (!this.#tree.digestEnabled) return;
     this.digestMatched = this.#tree.digest.equals(hi, lo);
-    if (this.digestMatched) this.digestsRight++;
-    else this.digestMismatches++;
+    if (this.digestMatched) {
+      this.digestsRight++;
+      this.digestsWrongInRow = 0;
+    } else {
+      this.digestMismatches++;
+      this.digestsWrongInRow++;
+    }
   }
 
   /**

@@ -13,8 +13,15 @@
  */
 import type { Applier } from "../ops/applier.ts";
 
+/**
+ * A learner's tree that is wrong stays so. Leaders of the original tell for a txn or three, now and then, a
+ * digest that is nobody's, and are right again after; that is told, and moves nobody.
+ */
+const wrongInRowMin = 8;
 const standsBackMs = 10_000;
-const repairAgainMs = 600_000;
+/** Where it was right in between, and where it was not. */
+const repairAgainMs = 60_000;
+const repairInVainMs = 600_000;
 
 export class Doubts {
   readonly #applier: Applier;
@@ -31,16 +38,23 @@ export class Doubts {
     this.#applier = applier;
   }
 
-  /** True: it should leave what it does, and take all from a leader. */
-  treeIsWrong(found: string, monoMs: number): boolean {
+  /** True: it should leave what it does, and take all from a leader. `isSure`: no leader's word is needed for it. */
+  treeIsWrong(found: string, monoMs: number, isSure: boolean): boolean {
     this.wrong = found;
-    const { digestsRight } = this.#applier;
-    if (digestsRight === this.#rightBefore && monoMs - this.#repairAtMs < repairAgainMs) return false;
+    const { digestsRight, digestsWrongInRow } = this.#applier;
+    if (!isSure && digestsWrongInRow < wrongInRowMin) return false;
+    const pauseMs = digestsRight === this.#rightBefore ? repairInVainMs : repairAgainMs;
+    if (monoMs - this.#repairAtMs < pauseMs) return false;
     this.#rightBefore = digestsRight;
     this.#repairAtMs = monoMs;
     this.#standsBackUntilMs = monoMs + standsBackMs;
     this.#asks = true;
     return true;
+  }
+
+  /** A txn of a leader's left the tree that it left there. */
+  treeIsRight(): void {
+    this.wrong = null;
   }
 
   /** It takes no part in electing a leader. */

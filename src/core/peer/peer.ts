@@ -305,7 +305,7 @@ export class Peer implements Place {
     this.#memory.ready();
     // A member's table may be a snapshot that was taken while the tree changed: it is told once it follows.
     if (this.member === null) this.#tellDigests("the txns read from the log");
-    if (!this.applier.digestMatched) this.doubts.treeIsWrong(this.#wrongText(), this.monoMs);
+    if (!this.applier.digestMatched) this.doubts.treeIsWrong(this.#wrongText(), this.monoMs, true);
     this.ledger.reset(this.zxid);
     const tail = this.#loader?.tail;
     if (tail !== undefined && tail.length > 0) {
@@ -563,6 +563,7 @@ export class Peer implements Place {
         unreachable(event);
     }
     if (!this.applier.digestMatched) this.#treeIsWrong();
+    else if (this.doubts.wrong !== null && this.learner?.phase === "broadcast") this.doubts.treeIsRight();
     return this.outbox;
   }
 
@@ -576,7 +577,7 @@ export class Peer implements Place {
     const isLevel = (this.leader ?? this.learner)?.phase === "broadcast";
     if (this.part !== "standalone" && !isLevel) return;
     const isNew = doubts.wrong === null;
-    const repairs = doubts.treeIsWrong(this.#wrongText(), this.monoMs) && isLevel;
+    const repairs = doubts.treeIsWrong(this.#wrongText(), this.monoMs, this.learner === null) && isLevel;
     if (isNew || repairs) {
       const { digestMismatches } = this.applier;
       this.outbox.note("error", "digest_mismatch", this.#wrongText(), {
