@@ -49,7 +49,14 @@ async function listenOnce(
   const { tcp, clock, note, what, keepAlive, retries, pauseMs, isOver, accept } = options;
   for (let failures = 0;;) {
     try {
-      const listener = await tcp.listen({ host, port, backlog: -1, keepAlive }, accept);
+      const listener = await tcp.listen({
+        host,
+        port,
+        backlog: -1,
+        keepAlive,
+        isReserved: true,
+        onRefused: (why) => note.note("warn", "accept_failed", `${why}: this is ${what}`, { port }),
+      }, accept);
       if (!isOver()) return listener;
       await listener.close();
       throw new TcpError("ECANCELED", `Cannot listen on ${what}: stopped meanwhile`);

@@ -57,6 +57,10 @@ export interface TcpListenOptions {
     readonly ca?: string;
     readonly clientCert: boolean;
   };
+  /** For members: may use the descriptors that clients leave over. */
+  readonly isReserved?: boolean;
+  /** A connection could not be accepted, or was closed at once; the listener goes on. */
+  readonly onRefused?: (why: string) => void;
 }
 
 export interface TcpConnectOptions {

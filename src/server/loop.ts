@@ -190,6 +190,15 @@ export class Loop implements LineOwner {
     this.#notes.write({ level: "warn", event, message, fields }, this.#clock.monotonicMs());
   }
 
+  /** A connection that did not become a line. */
+  refused(why: string): void {
+    this.count("rejected");
+    this.#notes.write(
+      { level: "warn", event: "accept_failed", message: why, fields: {} },
+      this.#clock.monotonicMs(),
+    );
+  }
+
   count(what: "rejected" | "dropped" | "sessionless"): void {
     if (what === "rejected") this.#counters.connectionsRejected++;
     else if (what === "sessionless") this.#counters.sessionlessExpired++;

@@ -138,7 +138,11 @@ export function makeServer(parts: ServerParts): MadeServer {
   };
   const closeListeners = () => Promise.all(listeners.map((listener) => listener.close()));
   const listenToClients = async (): Promise<void> => {
-    const common = { backlog: settings.clientPortListenBacklog, keepAlive: settings.clientTcpKeepAlive };
+    const common = {
+      backlog: settings.clientPortListenBacklog,
+      keepAlive: settings.clientTcpKeepAlive,
+      onRefused: (why: string) => loop.refused(why),
+    };
     if (settings.clientPort >= 0) {
       bound.client = await listen(
         { host: settings.clientPortAddress, port: settings.clientPort, ...common },

@@ -10,6 +10,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { systemCodeOf, TcpError } from "../ports.ts";
 import type { HttpPort, HttpServer } from "../ports.ts";
+import { descriptors } from "./descriptors.ts";
 
 const headerBytesMax = 16 << 10;
 const bodyBytesMaxDefault = 1 << 20;
@@ -46,6 +47,8 @@ async function serve(
 
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
+    if (!descriptors.hasRoom(true)) return socket.destroy();
+    descriptors.hold(socket);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });

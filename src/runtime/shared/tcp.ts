@@ -13,8 +13,10 @@
  */
 import net from "node:net";
 import type { Socket } from "node:net";
+import nodeProcess from "node:process";
 import type { TLSSocket } from "node:tls";
 import { systemCodeOf, TcpError } from "../ports.ts";
+import { descriptors } from "./descriptors.ts";
 import type {
   TcpConnectOptions,
   TcpHandler,
@@ -29,45 +31,87 @@ const tlsHandshakeMsMax = 10_000;
 
 export const tcp: TcpPort = { listen, connect };
 
+/** Listeners that may have stopped accepting are replaced after this, and not more often. */
+const renewMs = 100;
+const stopsAccepting = nodeProcess.versions["deno"] !== undefined;
+/** Replaces a listener by a new one on its port; of every listener, since all share the descriptors. */
+const renewals = new Set<() => void>();
+let renewing: ReturnType<typeof setTimeout> | null = null;
+
+function renewSoon(): void {
+  renewing ??= setTimeout(() => {
+    renewing = null;
+    for (const renew of renewals) renew();
+  }, renewMs);
+}
+
 async function listen(
   options: TcpListenOptions,
   accept: (socket: TcpSocket) => TcpHandler,
 ): Promise<TcpListener> {
+  const hasRoom = (socket: Socket): boolean => {
+    if (descriptors.hasRoom(options.isReserved === true)) return true;
+    options.onRefused?.(`Closed a new connection: ${descriptors.text}`);
+    // Nobody else listens to what becomes of it.
+    socket.on("error", () => {});
+    socket.destroy();
+    if (stopsAccepting) renewSoon();
+    return false;
+  };
   const welcome = (socket: Socket): void => {
+    if (!hasRoom(socket)) return;
     socket.setNoDelay(true);
     if (options.keepAlive) socket.setKeepAlive(true);
     const wrapped = new NodeTcpSocket(socket);
     wrapped.attach(accept(wrapped));
   };
-  // allowHalfOpen: a client may send a four-letter word, close its side, and read the answer.
-  const server = options.tls === undefined
-    ? net.createServer({ allowHalfOpen: true }, welcome)
-    : await tlsServer(options.tls, welcome);
-
   const where = `${options.host ?? "*"}:${options.port}`;
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(tcpErrorOf(`Cannot listen on ${where}`, error)));
-    server.listen({
-      port: options.port,
-      ...(options.host === null ? {} : { host: options.host }),
-      // Bun has no say in it: its queue holds 512.
-      ...(options.backlog > 0 ? { backlog: options.backlog } : {}),
-    }, resolve);
-  });
-  // Out of file descriptors, mostly: the connection that could not be accepted is lost, the
-  // listener stays. The process's count of descriptors is where an operator sees it.
-  server.on("error", () => {});
-
+  const bind = async (port: number): Promise<net.Server> => {
+    // allowHalfOpen: a client may send a four-letter word, close its side, and read the answer.
+    const made = options.tls === undefined
+      ? net.createServer({ allowHalfOpen: true }, welcome)
+      : await tlsServer(options.tls, welcome);
+    await new Promise<void>((resolve, reject) => {
+      made.once("error", (error) => reject(tcpErrorOf(`Cannot listen on ${where}`, error)));
+      made.listen({
+        port,
+        ...(options.host === null ? {} : { host: options.host }),
+        // Bun has no say in it: its queue holds 512.
+        ...(options.backlog > 0 ? { backlog: options.backlog } : {}),
+      }, resolve);
+    });
+    made.on("error", (error) => {
+      options.onRefused?.(`Cannot accept a connection on ${where}: ${messageOf(error)}; ${descriptors.text}`);
+    });
+    return made;
+  };
+  let server = await bind(options.port);
+  let closed = false;
   const bound = server.address();
   if (bound === null || typeof bound === "string") {
     throw new TcpError("", `Cannot listen on ${where}: no address`);
   }
+  // Many connections at once may use up the descriptors before the first of them can be closed. Under Deno
+  // the listener then accepts nothing any more and says nothing, but a new one in its place does.
+  const renew = (): void => {
+    server.close();
+    bind(bound.port).then((made) => {
+      server = made;
+      if (closed) made.close();
+    }, (error: unknown) => {
+      options.onRefused?.(`${messageOf(error)}; tried again in ${renewMs} ms`);
+      renewSoon();
+    });
+  };
+  renewals.add(renew);
   return {
     port: bound.port,
     address: plainAddress(bound.address),
     // Resolves once the port is free; connections that were accepted live on with their owners,
     // and the server's own callback, which waits for all of them, is not asked for.
     close: () => {
+      closed = true;
+      renewals.delete(renew);
       server.close();
       return new Promise((resolve) => setImmediate(resolve));
     },
@@ -176,6 +220,7 @@ class NodeTcpSocket implements TcpSocket {
     // Asked once: the address is gone when the other side is, and logs want it then.
     this.remoteAddress = plainAddress(socket.remoteAddress ?? "");
     this.remotePort = socket.remotePort ?? 0;
+    descriptors.hold(socket);
   }
 
   attach(handler: TcpHandler): void {
