@@ -39,7 +39,7 @@ export async function devEnsemble(runtime: Runtime, command: DevCommand): Promis
   const { process, clock } = runtime;
   const logger = makeLogger({
     clock,
-    write: (line) => process.stderr(line),
+    output: process.logs.stderr,
     format: command.log.format ?? "text",
     level: command.log.level ?? "info",
   });
@@ -123,11 +123,11 @@ class Ensemble {
       const named = text.startsWith("{")
         ? `{"peer":${peer.plan.sid},${text.slice(1)}`
         : `${peer.plan.name}  ${text}`;
-      process.stderr(`${named}\n`);
+      process.logs.stderr.write(`${named}\n`);
       return;
     }
     if (!text.startsWith("zoolet ready ")) {
-      process.stdout(`${peer.plan.name}  ${text}\n`);
+      process.logs.stdout.write(`${peer.plan.name}  ${text}\n`);
       return;
     }
     peer.ready = new Map(
@@ -140,7 +140,7 @@ class Ensemble {
       this.#logger.info("dev_peer_serves", `${peer.plan.name} serves again, as ${peer.ready.get("mode")}`);
     } else if (this.#peers.every(({ ready }) => ready !== null) && this.#ending === null) {
       this.#announced = true;
-      process.stdout(this.#readyText());
+      process.logs.stdout.write(this.#readyText());
     }
   }
 

@@ -48,7 +48,7 @@ export async function serve(runtime: Runtime, command: ServeCommand): Promise<vo
   }
   const logger = makeLogger({
     clock,
-    write: (line) => process.stderr(line),
+    output: process.logs.stderr,
     format: settings.logFormat,
     level: settings.logLevel,
   });
@@ -73,8 +73,8 @@ export async function serve(runtime: Runtime, command: ServeCommand): Promise<vo
   whenServing(settings, server, (mode) => {
     if (announced) return;
     announced = true;
-    process.stdout(readyLine(process.info, settings, server, admin, mode));
-    if (command.kind === "dev") process.stdout(howToConnect(server));
+    process.logs.stdout.write(readyLine(process.info, settings, server, admin, mode));
+    if (command.kind === "dev") process.logs.stdout.write(howToConnect(server));
   });
 
   let stopping = false;

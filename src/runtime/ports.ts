@@ -218,8 +218,24 @@ export interface ProcessInfo {
   readonly home: string;
 }
 
+/** Lines of a log that could not be written, and why the last of them could not. */
+export interface LogLost {
+  readonly lines: number;
+  readonly why: string;
+}
+
+export interface LogPort {
+  /** Never throws and never blocks: what cannot be written is lost and counted. */
+  write(text: string): void;
+  /** What was lost since it was last asked; null while nothing can be written. */
+  takeLost(): LogLost | null;
+}
+
 export interface ProcessPort {
   readonly info: ProcessInfo;
+  /** For a server, whose words must not be in its way. */
+  readonly logs: { readonly stdout: LogPort; readonly stderr: LogPort };
+  /** For a command: written whole before it returns; throws where it cannot be. */
   /** Resident bytes of the whole process. */
   residentBytes(): number;
   memory(): {

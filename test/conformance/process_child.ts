@@ -42,6 +42,27 @@ switch (what) {
     for (let i = 0; i < 300; i++) process.stdout(`${"x".repeat(9_999)}\n`);
     process.exit(0);
     break;
+  case "logs": {
+    // Several megabytes of log; what is said at last is how long the longest wait for the event loop was.
+    const [lines = "1", pauseMs = "1", waitMs = "0"] = more;
+    let longestMs = 0;
+    let beforeMs = clock.monotonicMs();
+    for (let i = 0; i < Number(lines); i++) {
+      process.logs.stderr.write(`${i} ${"x".repeat(9_999)}\n`);
+      await new Promise<void>((resolve) => clock.after(Number(pauseMs), resolve, true));
+      const nowMs = clock.monotonicMs();
+      longestMs = Math.max(longestMs, nowMs - beforeMs);
+      beforeMs = nowMs;
+    }
+    await new Promise<void>((resolve) => clock.after(Number(waitMs), resolve, true));
+    process.logs.stderr.write("last\n");
+    await new Promise<void>((resolve) => clock.after(50, resolve, true));
+    const lost = process.logs.stderr.takeLost();
+    process.stdout(`${JSON.stringify({ longestMs: Math.round(longestMs), lost })}\n`);
+    process.logs.stderr.write("bye\n");
+    process.exit(0);
+    break;
+  }
   case "signals": {
     // A listener is what keeps a server alive, and this child too.
     await tcp.listen({ host: "127.0.0.1", port: 0, backlog: -1, keepAlive: false }, () => {

@@ -284,3 +284,34 @@ for (const [name, key] of [["Ctrl-D", "\x04"], ["Ctrl-C", "\x03"]]) {
     assert.equal(ran.stdout, "done 0\n", ran.stderr);
   });
 }
+
+/** What the child says on standard output, while its standard error goes through a pipe to `reader`. */
+function logsInto(reader: string, ...args: string[]) {
+  return inShell(`{ "$@" 2>&1 >&3 | { ${reader}; } } 3>&1`, ["logs", ...args]);
+}
+
+test("a log that nobody reads neither stops the process nor grows", () => {
+  const { status, stdout } = logsInto("sleep 3", "400", "1");
+  assert.equal(status, 0);
+  const { longestMs, lost } = JSON.parse(stdout);
+  assert.ok(longestMs < 1500, `the event loop waited ${longestMs} ms`);
+  assert.equal(lost, null, "nothing was written since");
+});
+
+test("lines that were lost are counted once the log can be written again", () => {
+  const { stdout } = logsInto("sleep 2; wc -l >&3", "300", "1", "2500");
+  const [said, count] = stdout.includes("{")
+    ? [stdout.match(/\{.*\}/)?.[0] ?? "", stdout.match(/^ *(\d+)$/m)?.[1]]
+    : ["", ""];
+  const { lost } = JSON.parse(said);
+  assert.ok(lost.lines > 0 && lost.lines < 300, JSON.stringify(lost));
+  assert.equal(Number(count), 302 - lost.lines);
+});
+
+test("a log on a full disk, behind a closed pipe or nowhere ends nothing", () => {
+  for (const line of ['"$@" 2>/dev/full', '{ "$@" 2>&1 >&3 | true; } 3>&1', '"$@" 2>&-']) {
+    const { status, stdout } = inShell(line, ["logs", "20", "1"]);
+    assert.equal(status, 0, line);
+    assert.match(stdout, /longestMs/, line);
+  }
+});

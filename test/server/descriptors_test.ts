@@ -39,7 +39,7 @@ test("a server that has no descriptors left refuses, says so, and accepts again"
         for (const { socket } of crowd) socket.destroy();
         await sleep(300);
         const session = await WireSession.connect(server.port);
-        session.close();
+        await session.close();
       }
       assert.match(
         server.child.stderr,

@@ -33,7 +33,12 @@ async function loadingServer() {
     await untilLoaded;
     return recover.call(storage, sink);
   };
-  const logger = makeLogger({ clock: runtime.clock, write: () => {}, format: "text", level: "error" });
+  const logger = makeLogger({
+    clock: runtime.clock,
+    output: { write: () => {}, takeLost: () => null },
+    format: "text",
+    level: "error",
+  });
   const { settings } = found;
   const onFatal = (message: string) => assert.fail(message);
   const made = makeServer({ runtime, settings, storage, logger, onFatal });

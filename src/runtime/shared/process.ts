@@ -10,6 +10,7 @@ import nodeProcess from "node:process";
 import { systemCodeOf } from "../ports.ts";
 import type { ProcessInfo, ProcessPort } from "../ports.ts";
 import { spawn } from "./child.ts";
+import { LogOutput } from "./log_output.ts";
 import { terminal } from "./terminal.ts";
 
 /** How long a full pipe, made non-blocking by somebody else, may hold us up before text is dropped. */
@@ -47,8 +48,11 @@ const info: ProcessInfo = {
   },
 };
 
+const logs = { stdout: new LogOutput(1), stderr: new LogOutput(2) };
+
 export const process: ProcessPort = {
   info,
+  logs,
   terminal,
   residentBytes: () => nodeProcess.memoryUsage.rss(),
   memory() {
@@ -87,7 +91,11 @@ export const process: ProcessPort = {
     nodeProcess.on("uncaughtException", call);
     nodeProcess.on("unhandledRejection", call);
   },
-  exit: (code) => nodeProcess.exit(code),
+  exit(code) {
+    logs.stdout.end();
+    logs.stderr.end();
+    nodeProcess.exit(code);
+  },
   randomU32: () => crypto.getRandomValues(new Uint32Array(1))[0] as number,
 };
 
