@@ -6,26 +6,17 @@
  * the original (operations 1.3): 0 a clean stop, 1 anything unexpected, 2 a bad configuration, 3 a
  * data directory that cannot be used.
  */
-import type { ParsedCommand } from "./cli/args.ts";
 import type { HttpServer, ProcessInfo, Runtime } from "./runtime/ports.ts";
 import { systemCodeOf } from "./runtime/ports.ts";
-import {
-  devPreset,
-  formatProblems,
-  formatSettings,
-  type Loaded,
-  loadSettings,
-  settingsFrom,
-} from "./server/config.ts";
+import { formatProblems, formatSettings } from "./server/config.ts";
 import type { ServerSettings } from "./server/config_types.ts";
 import type { WordSource } from "./server/four_letter_words.ts";
 import { type Logger, makeLogger } from "./server/logger.ts";
 import { type MadeServer, makeServer, type RunningServer } from "./server/server.ts";
+import { type ServeCommand, settingsOf } from "./settings_of.ts";
 import { StorageError } from "./storage/storage.ts";
 import { openMemoryStorage } from "./storage/memory_storage.ts";
 import { openStorage } from "./storage/worker_storage.ts";
-
-type ServeCommand = Extract<ParsedCommand, { kind: "server" | "dev" }>;
 
 const exitUnexpected = 1;
 const exitConfig = 2;
@@ -33,7 +24,7 @@ const exitData = 3;
 
 export async function serve(runtime: Runtime, command: ServeCommand): Promise<void> {
   const { process, clock } = runtime;
-  const loaded = load(runtime, command);
+  const loaded = settingsOf(runtime, command);
   if ("problems" in loaded) {
     process.stderr(`${formatProblems(loaded.problems)}\nInvalid config, exiting abnormally\n`);
     return process.exit(exitConfig);
@@ -109,22 +100,6 @@ export async function serve(runtime: Runtime, command: ServeCommand): Promise<vo
 function whenServing(settings: ServerSettings, server: RunningServer, call: (mode: string) => void): void {
   if (settings.ensemble === null) call("standalone");
   else server.onServing(call);
-}
-
-function load(runtime: Runtime, command: ServeCommand): Loaded {
-  const { files, process } = runtime;
-  const { env } = process.info;
-  if (command.kind === "server" && command.configPath !== null) {
-    return loadSettings(files, command.configPath, { env, chance: process.randomU32() });
-  }
-  const flags: Record<string, string> = {};
-  if (command.kind === "dev") {
-    if (command.port !== null) flags["clientPort"] = String(command.port);
-    if (command.dataDir !== null) flags["dataDir"] = command.dataDir;
-    if (command.adminPort !== null) flags["admin.serverPort"] = String(command.adminPort);
-    if (command.sync === "off") flags["forceSync"] = "no";
-  }
-  return settingsFrom(files, devPreset, { env, flags });
 }
 
 function chosen(settings: ServerSettings, command: ServeCommand): ServerSettings {
