@@ -76,8 +76,8 @@ export class Reaper {
   /** The sets may change between two of them: one that goes is not met, one that comes is. */
   *#candidates(): Generator<string | null, undefined> {
     const tree = this.#tree;
-    for (const row of tree.containers) yield this.#isContainerDue(row) ? tree.pathOf(row) : null;
-    for (const row of tree.ttls) yield this.#isTtlDue(row) ? tree.pathOf(row) : null;
+    for (const row of tree.containers.keys()) yield this.#isContainerDue(row) ? tree.pathOf(row) : null;
+    for (const row of tree.ttls.keys()) yield this.#isTtlDue(row) ? tree.pathOf(row) : null;
   }
 
   #isContainerDue(row: number): boolean {

@@ -7,6 +7,7 @@
  * its bucket comes and it turns out to be alive. So a renewal is one store, however many sessions.
  */
 import { must } from "../base/assert.ts";
+import { ShardedMap } from "../base/sharded_map.ts";
 import { sessionHi, type SessionId, sessionIdOf, sessionLo } from "../base/zxid.ts";
 import type { Id } from "../wire/records.ts";
 import { passwordOf } from "./password.ts";
@@ -49,9 +50,9 @@ export class Session {
 
 export class SessionTable {
   readonly #tickMs: number;
-  readonly #byId = new Map<SessionId, Session>();
+  readonly #byId = new ShardedMap<SessionId, Session>(sessionLo);
   /** By the low 53 bits, for those who have two halves at hand and no bigint; a second one of the same bits is only above. */
-  readonly #byLow = new Map<number, Session>();
+  readonly #byLow = new ShardedMap<number, Session>((low) => low | 0);
   /** Low bits that more than one session has. */
   readonly #aside = new Set<number>();
   readonly #buckets = new Map<number, Set<Session>>();

@@ -18,6 +18,7 @@ import { Buckets } from "../base/buckets.ts";
 import { bytesEmpty, bytesOf, textOf } from "../base/bytes.ts";
 import { crcEnd, crcStart, crcUpdate } from "../base/crc32.ts";
 import { Rows } from "../base/rows.ts";
+import { ShardedMap } from "../base/sharded_map.ts";
 import { Slab } from "../base/slab.ts";
 import { sessionHi, type SessionId, sessionIdOf, sessionLo } from "../base/zxid.ts";
 import { aclIdOpen, aclReadBytes, AclTable } from "./acl.ts";
@@ -108,8 +109,8 @@ export class Tree {
   readonly digestEnabled: boolean;
   /** Live ephemerals by session; sets of rows. */
   readonly ephemerals = new Map<SessionId, Set<number>>();
-  readonly containers = new Set<number>();
-  readonly ttls = new Set<number>();
+  readonly containers = new ShardedMap<number, true>((row) => row);
+  readonly ttls = new ShardedMap<number, true>((row) => row);
   liveCount = 0;
   ephemeralCount = 0;
   /** Bytes of all paths and data. */
@@ -461,8 +462,8 @@ export class Tree {
   #index(row: number, ownerHi: number, ownerLo: number): void {
     const kind = ownerKind(ownerHi, ownerLo);
     if (kind === OwnerKind.None) return;
-    if (kind === OwnerKind.Container) this.containers.add(row);
-    else if (kind === OwnerKind.Ttl) this.ttls.add(row);
+    if (kind === OwnerKind.Container) this.containers.set(row, true);
+    else if (kind === OwnerKind.Ttl) this.ttls.set(row, true);
     else {
       const session = sessionIdOf(ownerHi, ownerLo);
       const set = this.ephemerals.get(session);

@@ -9,6 +9,7 @@ import { crcEnd, crcStart, crcUpdate } from "../../../src/core/base/crc32.ts";
 import { addressBytes, addressText, networkHas, networkOf } from "../../../src/core/base/ip.ts";
 import { counterMax, epochMax } from "../../../src/core/base/limits.ts";
 import { Rows } from "../../../src/core/base/rows.ts";
+import { ShardedMap } from "../../../src/core/base/sharded_map.ts";
 import { Slab } from "../../../src/core/base/slab.ts";
 import {
   counterOf,
@@ -250,4 +251,31 @@ test("buckets find what was added and not removed, and no addition moves more th
   }
   assert.deepEqual(all, live);
   assert.ok(lookedMost < 1000, `${lookedMost} rows in one addition`);
+});
+
+test("a sharded map is a map in another order, also while it is gone through", () => {
+  const random = new Random(3);
+  const sharded = new ShardedMap<number, number>((key) => key);
+  const map = new Map<number, number>();
+  for (let i = 0; i < 5000; i++) {
+    const key = random.below(700) - 100;
+    if (random.below(3) === 0) assert.equal(sharded.delete(key), map.delete(key));
+    else {
+      sharded.set(key, i);
+      map.set(key, i);
+    }
+    assert.equal(sharded.size, map.size);
+    assert.equal(sharded.get(key), map.get(key));
+    assert.equal(sharded.has(key), map.has(key));
+  }
+  const sorted = (list: Iterable<number>) => [...list].sort((a, b) => a - b);
+  assert.deepEqual(sorted(sharded.keys()), sorted(map.keys()));
+  assert.deepEqual(sorted(sharded.values()), sorted(map.values()));
+  for (const key of sharded.keys()) {
+    assert.ok(sharded.delete(key));
+    sharded.delete(key + 64);
+    map.delete(key);
+    map.delete(key + 64);
+  }
+  assert.deepEqual([sharded.size, map.size], [0, 0]);
 });
