@@ -4,7 +4,7 @@
  *     bun test/fuzz/run.ts --frames 1000000 --seed 7
  *     bun test/fuzz/run.ts --frames 1000000 --seed 7 --runtime deno
  *     bun test/fuzz/run.ts --frames 100000 --port quorum        or election, or leader
- *     bun test/fuzz/run.ts --port all --minutes 10              everything at once: siege.ts
+ *     bun test/fuzz/run.ts --port all --minutes 10              everything at once: siege.ts; --only NAMES for some
  *
  * Exits 1 when anything failed.
  */

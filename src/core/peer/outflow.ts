@@ -94,6 +94,7 @@ export class Outflow {
       this.#lent = true;
       return this.out.view();
     }
+    if (this.#head + 1 === this.#pieces.length && this.out.length === 0) return this.#shift().bytes;
     let end = this.#head + 1;
     let bytes = first.bytes.length;
     for (let piece = this.#pieces[end]; piece !== undefined; piece = this.#pieces[++end]) {
@@ -120,7 +121,9 @@ export class Outflow {
     this.#pieceBytes -= piece.bytes.length;
     if (!this.#retired) this.#release(piece);
     if (this.#head === this.#pieces.length) {
-      this.#pieces = [];
+      // Most events find nothing before them: no new list for each of those.
+      if (this.#head > 64) this.#pieces = [];
+      else this.#pieces.length = 0;
       this.#head = 0;
     } else if (this.#head >= 1024 && this.#head * 2 > this.#pieces.length) {
       this.#pieces = this.#pieces.slice(this.#head);
