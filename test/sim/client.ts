@@ -8,13 +8,16 @@ import { OpCode, opName, Xid } from "../../src/core/wire/opcodes.ts";
 import { Reader } from "../../src/core/wire/reader.ts";
 import { readConnectReply, readReplyHeader, readWatchEvent } from "../../src/core/wire/replies.ts";
 import {
+  writeAuthRequest,
   writeConnectRequest,
   writeRequestHeader,
   writeSetWatchesRequest,
 } from "../../src/core/wire/requests.ts";
 import { Writer } from "../../src/core/wire/writer.ts";
+import type { Id } from "../../src/core/wire/records.ts";
 import { bytesOf } from "../../src/core/base/bytes.ts";
 import { ErrorCode } from "../../src/core/wire/errors.ts";
+import { identitiesOf, mayDo, Perm, users } from "./acls.ts";
 import { Watches } from "./checkers/watches.ts";
 import { ClientLine } from "./client_line.ts";
 import {
@@ -55,6 +58,9 @@ export class Client {
   readonly #home: number | null;
   readonly #isProbe: boolean;
   readonly #watches: Watches;
+  /** What it proves on each of its connections; null for nothing. */
+  readonly #user: string | null;
+  readonly #identities: readonly Id[];
   #script: Ask[] = [];
   #session: Session | null = null;
   #zxidSeen = 0;
@@ -79,7 +85,14 @@ export class Client {
     this.#home = home;
     this.#isProbe = world.isHealed;
     this.#chance = world.chance.fork(`client ${id}`);
-    this.#watches = new Watches(world.history.model, id);
+    this.#user = this.#chance.happens(0.7) ? this.#chance.pick(users) : null;
+    this.#identities = identitiesOf(id, this.#user);
+    const { model } = world.history;
+    this.#watches = new Watches(
+      model,
+      id,
+      (path, zxid) => mayDo(model.as(path, zxid).acls, Perm.read, this.#identities),
+    );
     const ticks = this.#isProbe ? this.#chance.between(6, 10) : this.#chance.between(3, 12);
     this.#timeoutMs = world.plan.tickMs * ticks;
     if (this.#isProbe) this.#fillScript();
@@ -289,6 +302,8 @@ export class Client {
     }
     this.#sidLast = sid ?? 0;
     this.#isOpen = true;
+    const user = this.#user;
+    if (user !== null) this.#send(Xid.Auth, OpCode.Auth, (w) => writeAuthRequest(w, "digest", bytesOf(user)));
     if (this.#watches.size > 0) {
       this.#renewing = true;
       const { data, exists, children } = this.#watches.paths();
@@ -301,6 +316,10 @@ export class Client {
 
   #reply(r: Reader): void {
     const { xid, zxid, err } = readReplyHeader(r);
+    if (xid === Xid.Auth) {
+      hold(err === ErrorCode.Ok, "identities are taken", () => `${this.id}: error ${err}`);
+      return;
+    }
     if (xid === Xid.Notification) {
       const { type, path } = readWatchEvent(r);
       this.#world.coverage.count("watch events");
@@ -341,8 +360,9 @@ export class Client {
       case OpCode.GetData:
       case OpCode.Exists:
       case OpCode.GetChildren:
+      case OpCode.GetAcl:
         coverage.count("reads answered");
-        checkRead(who, ask, err, zxid, r, history.model, this.#watches);
+        checkRead(who, ask, err, zxid, r, history.model, this.#watches, this.#identities);
         break;
       case OpCode.Sync:
         coverage.count("syncs answered");
@@ -354,7 +374,7 @@ export class Client {
         break;
       default: {
         coverage.count(err === ErrorCode.Ok ? "writes answered" : `writes refused with ${err}`);
-        const path = checkWrite(who, ask, session, xid, err, zxid, r, history.model);
+        const path = checkWrite(who, ask, session, xid, err, zxid, r, history.model, this.#identities);
         if (path !== null && path !== ask.path) {
           this.#made.push(path);
           if (this.#made.length > madeMax) this.#made.shift();

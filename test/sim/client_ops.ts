@@ -8,18 +8,26 @@ import { bytesOf } from "../../src/core/base/bytes.ts";
 import { ErrorCode } from "../../src/core/wire/errors.ts";
 import { OpCode } from "../../src/core/wire/opcodes.ts";
 import type { Reader } from "../../src/core/wire/reader.ts";
-import { aclOpen } from "../../src/core/wire/records.ts";
-import { readDataReply, readNamesReply, readPathReply, readStatReply } from "../../src/core/wire/replies.ts";
+import { type Acl, aclOpen, type Id } from "../../src/core/wire/records.ts";
+import {
+  readAclReply,
+  readDataReply,
+  readNamesReply,
+  readPathReply,
+  readStatReply,
+} from "../../src/core/wire/replies.ts";
 import {
   type MultiOp,
   writeCreateRequest,
   writeDeleteRequest,
   writeMultiRequest,
   writePathRequest,
+  writeSetAclRequest,
   writeSetDataRequest,
   writeWatchableRequest,
 } from "../../src/core/wire/requests.ts";
 import type { Writer } from "../../src/core/wire/writer.ts";
+import { aclsOf, masked, mayDo, Perm, randomAcls } from "./acls.ts";
 import type { Model } from "./checkers/model.ts";
 import type { Watches } from "./checkers/watches.ts";
 import type { Chance } from "./prng.ts";
@@ -50,13 +58,18 @@ function dataOf({ chance, dataBytesMax, token }: Asker): Uint8Array {
   return bytesOf(token + "~".repeat(chance.below(dataBytesMax)));
 }
 
-export function createAsk(path: string, flags: number, data: Uint8Array): Ask {
+export function createAsk(
+  path: string,
+  flags: number,
+  data: Uint8Array,
+  acls: readonly Acl[] = aclOpen,
+): Ask {
   return {
     op: OpCode.Create,
     path,
     watch: false,
     text: `create ${path} ${flags}`,
-    write: (w) => writeCreateRequest(w, path, data, aclOpen, flags),
+    write: (w) => writeCreateRequest(w, path, data, acls, flags),
   };
 }
 
@@ -78,6 +91,10 @@ export function closeAsk(): Ask {
   return { op: OpCode.CloseSession, path: "", watch: false, text: "closeSession", write: () => {} };
 }
 
+function aclsFor(c: Chance, share: number): readonly Acl[] {
+  return c.happens(share) ? randomAcls(c) : aclOpen;
+}
+
 export function randomAsk(asker: Asker): Ask {
   const { chance: c } = asker;
   const kind = c.weighted([
@@ -90,15 +107,17 @@ export function randomAsk(asker: Asker): Ask {
     [24, "get"],
     [8, "exists"],
     [14, "children"],
+    [8, "setAcl"],
+    [6, "getAcl"],
     [6, "sync"],
   ]);
   switch (kind) {
     case "create":
-      return createAsk(c.pick(plain), 0, dataOf(asker));
+      return createAsk(c.pick(plain), 0, dataOf(asker), aclsFor(c, 0.2));
     case "ephemeral":
-      return createAsk(c.pick(ephemeral), 1, dataOf(asker));
+      return createAsk(c.pick(ephemeral), 1, dataOf(asker), aclsFor(c, 0.1));
     case "sequential":
-      return createAsk(`${c.pick(parents)}/s-`, c.pick([2, 3]), dataOf(asker));
+      return createAsk(`${c.pick(parents)}/s-`, c.pick([2, 3]), dataOf(asker), aclsFor(c, 0.1));
     case "set": {
       const path = c.pick(c.happens(0.8) ? plain : ephemeral);
       const version = c.happens(0.8) ? -1 : c.below(4);
@@ -121,7 +140,7 @@ export function randomAsk(asker: Asker): Ask {
         else if (c.happens(0.3)) ops.push({ kind: "delete", path, version: -1 });
         else {
           const flags = c.pick([0, 0, 1]);
-          ops.push({ kind: "create", op: OpCode.Create, path, data, acls: aclOpen, flags });
+          ops.push({ kind: "create", op: OpCode.Create, path, data, acls: aclsFor(c, 0.2), flags });
         }
       }
       const write = (w: Writer) => writeMultiRequest(w, ops);
@@ -133,6 +152,18 @@ export function randomAsk(asker: Asker): Ask {
       return readAsk(OpCode.Exists, c.pick(c.happens(0.6) ? plain : ephemeral), c.happens(0.6));
     case "children":
       return readAsk(OpCode.GetChildren, c.pick(["/", ...parents.slice(0, 2)]), c.happens(0.3));
+    case "setAcl": {
+      const path = c.pick(c.happens(0.8) ? plain : ephemeral);
+      const acls = aclsFor(c, 0.5);
+      const version = c.happens(0.8) ? -1 : c.below(3);
+      const write = (w: Writer) => writeSetAclRequest(w, path, acls, version);
+      return { op: OpCode.SetAcl, path, watch: false, text: `setACL ${path} if ${version}`, write };
+    }
+    case "getAcl": {
+      const path = c.pick(c.happens(0.8) ? plain : ephemeral);
+      const write = (w: Writer) => writePathRequest(w, path);
+      return { op: OpCode.GetAcl, path, watch: false, text: `getACL ${path}`, write };
+    }
     default:
       return syncAsk();
   }
@@ -149,10 +180,20 @@ export function checkRead(
   r: Reader,
   model: Model,
   watches: Watches,
+  identities: readonly Id[],
 ): void {
   const { op, path, watch } = ask;
   const now = model.as(path, zxid);
   const where = () => `${who} ${ask.text} as of ${hex(zxid)}`;
+  const perms = op === OpCode.GetAcl ? Perm.read | Perm.admin : Perm.read;
+  if (err === ErrorCode.NoAuth || err === ErrorCode.Ok) {
+    hold(
+      now.exists && mayDo(now.acls, perms, identities) === (err === ErrorCode.Ok),
+      "permissions",
+      () => `${where()}: answered ${err}, the ACL is ${JSON.stringify(aclsOf(now.acls))}`,
+    );
+    if (err === ErrorCode.NoAuth) return;
+  }
   if (err !== ErrorCode.Ok) {
     hold(err === ErrorCode.NoNode, "reads are answered", () => `${where()}: error ${err}`);
     hold(
@@ -175,6 +216,17 @@ export function checkRead(
     if (watch) watches.arm(path, "child", zxid, false);
     return;
   }
+  if (op === OpCode.GetAcl) {
+    const all = aclsOf(now.acls);
+    const wanted = JSON.stringify(mayDo(now.acls, Perm.admin, identities) ? all : masked(all));
+    const { acls, stat } = readAclReply(r);
+    hold(
+      JSON.stringify(acls) === wanted && stat.aversion === now.aversion,
+      "reads are of committed state",
+      () => `${where()}: ${JSON.stringify(acls)} version ${stat.aversion}, not ${wanted} ${now.aversion}`,
+    );
+    return;
+  }
   const data = op === OpCode.GetData ? readDataReply(r) : null;
   const stat = data === null ? readStatReply(r) : data.stat;
   const { czxid, mzxid, version } = now;
@@ -195,6 +247,15 @@ export function checkRead(
   if (watch) watches.arm(path, "data", zxid, false);
 }
 
+/** The permission that a write needs, and where; 0 for what several znodes decide. */
+function needs({ op, path }: Ask): readonly [number, string] {
+  const parent = path.slice(0, path.lastIndexOf("/")) || "/";
+  if (op === OpCode.Create) return [Perm.create, parent];
+  if (op === OpCode.Delete) return [Perm.delete, parent];
+  if (op === OpCode.SetData) return [Perm.write, path];
+  return [op === OpCode.SetAcl ? Perm.admin : 0, path];
+}
+
 /** A write that was answered is in the history, at the zxid of its reply and by who asked. */
 export function checkWrite(
   who: string,
@@ -205,6 +266,7 @@ export function checkWrite(
   zxid: number,
   r: Reader,
   model: Model,
+  identities: readonly Id[],
 ): string | null {
   const txn = model.txn(zxid);
   const ours = txn !== null && txn.session === session && txn.cxid === xid;
@@ -212,6 +274,14 @@ export function checkWrite(
     `${who} ${ask.text} xid ${xid}, answered ${err} at ${hex(zxid)}; committed there: ${
       txn === null ? "nothing" : `type ${txn.type} error ${txn.error} cxid ${txn.cxid}`
     }`;
+  if (ours && (err === ErrorCode.Ok || err === ErrorCode.NoAuth)) {
+    const [perms, path] = needs(ask);
+    hold(
+      perms === 0 || mayDo(model.as(path, zxid - 1).acls, perms, identities) === (err === ErrorCode.Ok),
+      "permissions",
+      () => `${where()}; the ACL of ${path} was ${JSON.stringify(aclsOf(model.as(path, zxid - 1).acls))}`,
+    );
+  }
   if (err !== ErrorCode.Ok) {
     hold(!ours || txn.error === err, "answered writes are committed", where);
     return null;

@@ -10,15 +10,18 @@ import type { Connection } from "../../src/core/peer/connection.ts";
 import type { PeerEvent } from "../../src/core/peer/events.ts";
 import { Peer } from "../../src/core/peer/peer.ts";
 import type { Link } from "../../src/core/zab/link.ts";
+import { addressOf } from "./acls.ts";
 import type { ClientLine } from "./client_line.ts";
 import { Disk, type DiskDone } from "./disk.ts";
 import { optionsOf } from "./options.ts";
+import { checkWholeTree } from "./checkers/whole_tree.ts";
 import { Promises } from "./checkers/promises.ts";
 import type { QuorumConnection } from "./quorum_connection.ts";
 import { hex, hold } from "./violation.ts";
 import type { World } from "./world.ts";
 
 const tickMsFine = 10;
+const zxidsBetweenLooks = 5;
 const wallStartMs = 1_700_000_000_000;
 
 export class Member {
@@ -36,6 +39,8 @@ export class Member {
   #monoStartMs = 0;
   #startedAtMs = 0;
   #tickAtMs = 0;
+  /** The zxid as of which its tree was compared; -1 before it serves. */
+  #lookedAt = -1;
   #tickGeneration = 0;
   #isStarting = false;
   #asleep: (() => void)[] = [];
@@ -260,6 +265,7 @@ export class Member {
     if (peer.serving && peer.tree.digestEnabled) {
       this.#world.history.checkDigest(this.sid, peer.zxid, peer.tree.digest.value);
     }
+    this.#lookAtTree(peer);
     hold(
       !peer.serving || peer.applier.digestMismatches === 0,
       "equal digests",
@@ -270,6 +276,30 @@ export class Member {
       this.#world.coverage.count("leaders established");
       this.#world.trace(() => `${this.sid} leads epoch ${leader.epoch}`);
     }
+  }
+
+  /** All of it when it begins to serve, and now and then afterwards. */
+  #lookAtTree(peer: Peer): void {
+    if (!peer.serving) this.#lookedAt = -1;
+    else if (this.#lookedAt < 0 || peer.zxid >= this.#lookedAt + zxidsBetweenLooks) {
+      this.#lookedAt = peer.zxid;
+      checkWholeTree(`${this.sid}`, peer.tree, peer.zxid, this.#world.history.model);
+      this.#world.coverage.count("whole trees compared");
+    }
+  }
+
+  /** In the end: what is in memory, and what a start would find on the disk. */
+  checkEnd(): void {
+    const { peer } = this;
+    const { history } = this.#world;
+    if (peer === null) return;
+    checkWholeTree(`${this.sid}`, peer.tree, peer.zxid, history.model);
+    const sessions = sessionsOf(peer);
+    const wanted = history.model.sessionsAs(peer.zxid);
+    hold(sessions === wanted, "equal sessions", () => `${this.sid} has ${sessions}, not ${wanted}`);
+    const stored = new Peer(optionsOf(this.#world, this.sid, this.#wallMs, this.#monoMs, 1));
+    this.disk.fill(stored.loader());
+    checkWholeTree(`the disk of ${this.sid}`, stored.tree, stored.applier.zxid, history.model);
   }
 
   #takeDisk(peer: Peer): void {
@@ -422,7 +452,7 @@ export class Member {
   open(line: ClientLine): Connection | null {
     const { peer } = this;
     if (peer === null || this.isFrozen || !peer.serving) return null;
-    const connection = peer.open(`10.1.0.${line.client.id}`, 40_000, false, this.#monoMs);
+    const connection = peer.open(addressOf(line.client.id), 40_000, false, this.#monoMs);
     this.#lines.set(connection, line);
     return connection;
   }
@@ -469,10 +499,13 @@ export class Member {
   summary(): { readonly sid: number; readonly text: string } {
     const { peer } = this;
     if (peer === null) return { sid: this.sid, text: "down" };
-    const sessions = [...peer.sessions.all()].map(({ id, timeoutMs }) => `${id.toString(16)}:${timeoutMs}`)
-      .sort();
     const epoch = epochOf(peer.zxid);
-    const text = `digest ${peer.tree.digest.value}, epoch ${epoch}, sessions ${sessions.join(" ")}`;
+    const text = `digest ${peer.tree.digest.value}, epoch ${epoch}, sessions ${sessionsOf(peer)}`;
     return { sid: this.sid, text };
   }
+}
+
+function sessionsOf(peer: Peer): string {
+  const list = [...peer.sessions.all()].map(({ id, timeoutMs }) => `${id.toString(16)}:${timeoutMs}`);
+  return list.sort().join(" ");
 }

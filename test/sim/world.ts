@@ -178,6 +178,7 @@ export class World {
         `${first.sid}: ${first.text}\n  ${other.sid}: ${other.text}`,
       );
     }
+    for (const member of this.members) member.checkEnd();
     const orphans = this.history.model.orphans();
     if (orphans.length > 0) throw new Violation("ephemerals go with their session", orphans.join(", "));
   }

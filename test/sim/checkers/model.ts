@@ -9,6 +9,7 @@
 import { sessionHex, sessionIdOf } from "../../../src/core/base/zxid.ts";
 import { OpCode, opName } from "../../../src/core/wire/opcodes.ts";
 import { txnHeaderAt, type TxnVisitor, walkTxn } from "../../../src/core/wire/txns.ts";
+import { aclsText } from "../acls.ts";
 import { hex, hold } from "../violation.ts";
 
 export interface Version {
@@ -19,19 +20,31 @@ export interface Version {
   readonly czxid: number;
   readonly mzxid: number;
   readonly owner: bigint;
-  /** Ever made, for the life of this znode. */
-  readonly creations: number;
+  readonly ctime: number;
+  readonly mtime: number;
+  readonly aversion: number;
+  /** The encoded list, a character for a byte. */
+  readonly acls: string;
+}
+
+/** What a child that came or went did to its parent. */
+interface ChildChange {
+  readonly zxid: number;
+  readonly cversion: number;
+  readonly pzxid: number;
+  /** Of the znode itself: nobody who watches its children hears of that. */
+  readonly isBirth: boolean;
 }
 
 interface Node {
   readonly versions: Version[];
-  /** zxids at which its list of children changed. */
-  readonly childChanges: number[];
+  readonly childChanges: ChildChange[];
   readonly children: Set<string>;
 }
 
 interface SessionState {
   readonly createdAt: number;
+  timeoutMs: number;
   closedAt: number;
   cxidLast: number;
 }
@@ -45,6 +58,8 @@ export interface ModelTxn {
 }
 
 const decoder = new TextDecoder();
+/** Of a znode whose list the core sets by itself. */
+export const aclsOwn = "";
 const sequentialName = /\/s-(\d{10})$/;
 const absent: Version = {
   zxid: 0,
@@ -54,7 +69,10 @@ const absent: Version = {
   czxid: 0,
   mzxid: 0,
   owner: 0n,
-  creations: 0,
+  ctime: 0,
+  mtime: 0,
+  aversion: 0,
+  acls: aclsOwn,
 };
 
 function parentOf(path: string): string {
@@ -67,6 +85,7 @@ export class Model implements TxnVisitor {
   readonly #txns = new Map<number, ModelTxn>();
   readonly #numbers = new Map<string, number>();
   #sessionId = 0n;
+  #zxid = 0;
   /** The last txn, for a person. */
   told = "";
 
@@ -94,6 +113,7 @@ export class Model implements TxnVisitor {
     const { sessionHi, sessionLo, cxid, type } = txnHeaderAt(bytes, 0, bytes.length);
     const session = BigInt.asIntN(64, sessionIdOf(sessionHi, sessionLo));
     this.#sessionId = session;
+    this.#zxid = zxid;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const error = type === OpCode.Error ? view.getInt32(32) : 0;
     this.#txns.set(zxid, { zxid, session, cxid, type, error });
@@ -133,13 +153,13 @@ export class Model implements TxnVisitor {
     pathEnd: number,
     dataStart: number,
     dataEnd: number,
-    _aclsStart: number,
-    _aclsEnd: number,
+    aclsStart: number,
+    aclsEnd: number,
     ownerHi: number,
     ownerLo: number,
-    _parentCversion: number,
+    parentCversion: number,
     zxid: number,
-    _timeMs: number,
+    timeMs: number,
   ): void {
     const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
     this.told += ` ${path}`;
@@ -159,8 +179,12 @@ export class Model implements TxnVisitor {
       czxid: zxid,
       mzxid: zxid,
       owner,
-      creations: 0,
+      ctime: timeMs,
+      mtime: timeMs,
+      aversion: 0,
+      acls: aclsText(bytes.subarray(aclsStart, aclsEnd)),
     });
+    node.childChanges.push({ zxid, cversion: 0, pzxid: zxid, isBirth: true });
     if (owner !== 0n) {
       hold(
         owner === this.#sessionId && this.sessions.get(owner)?.closedAt === 0,
@@ -169,7 +193,7 @@ export class Model implements TxnVisitor {
       );
     }
     const parent = parentOf(path);
-    this.#childrenChanged(parent, zxid).children.add(path);
+    this.#childrenChanged(parent, zxid, parentCversion).children.add(path);
     const number = sequentialName.exec(path)?.[1];
     if (number === undefined) return;
     const life = `${parent} ${this.now(parent).czxid}`;
@@ -181,10 +205,13 @@ export class Model implements TxnVisitor {
     this.#numbers.set(life, Number(number));
   }
 
-  #childrenChanged(path: string, zxid: number): Node {
+  /** `cversion`: as the txn says, -1 for one more; 0 for a child that goes. */
+  #childrenChanged(path: string, zxid: number, cversion: number): Node {
     const node = this.#node(path);
     hold(node.versions.at(-1)?.exists ?? false, "children have a parent", () => `${path} at ${hex(zxid)}`);
-    if (node.childChanges.at(-1) !== zxid) node.childChanges.push(zxid);
+    const before = node.childChanges.at(-1)?.cversion ?? 0;
+    const next = cversion === -1 ? before + 1 : Math.max(cversion, before);
+    node.childChanges.push({ zxid, cversion: next, pzxid: zxid, isBirth: false });
     return node;
   }
 
@@ -198,7 +225,7 @@ export class Model implements TxnVisitor {
       () => `${path} at ${hex(zxid)}`,
     );
     node.versions.push({ ...absent, zxid });
-    this.#childrenChanged(parentOf(path), zxid);
+    this.#childrenChanged(parentOf(path), zxid, 0);
   }
 
   dataSet(
@@ -209,7 +236,7 @@ export class Model implements TxnVisitor {
     dataEnd: number,
     version: number,
     zxid: number,
-    _timeMs: number,
+    timeMs: number,
   ): void {
     const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
     this.told += ` ${path}`;
@@ -217,15 +244,32 @@ export class Model implements TxnVisitor {
     const data = dataStart < 0 ? null : decoder.decode(bytes.subarray(dataStart, dataEnd));
     hold(before.exists, "data is set where there is a znode", () => `${path} at ${hex(zxid)}`);
     hold(version === before.version + 1, "versions go up by one", () => `${path} at ${hex(zxid)}`);
-    this.#node(path).versions.push({ ...before, zxid, data, version, mzxid: zxid });
+    this.#node(path).versions.push({ ...before, zxid, data, version, mzxid: zxid, mtime: timeMs });
   }
 
-  aclSet(): void {}
+  aclSet(
+    bytes: Uint8Array,
+    pathStart: number,
+    pathEnd: number,
+    aclsStart: number,
+    aclsEnd: number,
+    aversion: number,
+    zxid: number,
+  ): void {
+    const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
+    this.told += ` ${path}`;
+    const node = this.#node(path);
+    const before = this.now(path);
+    hold(before.exists, "ACLs are set where there is a znode", () => `${path} at ${hex(zxid)}`);
+    hold(aversion === before.aversion + 1, "versions go up by one", () => `${path} at ${hex(zxid)}`);
+    const acls = aclsText(bytes.subarray(aclsStart, aclsEnd));
+    node.versions.push({ ...before, zxid, aversion, acls });
+  }
 
-  sessionCreated(hi: number, lo: number): void {
+  sessionCreated(hi: number, lo: number, timeoutMs: number): void {
     const id = BigInt.asIntN(64, sessionIdOf(hi, lo));
     hold(!this.sessions.has(id), "session ids are given once", () => this.told);
-    this.sessions.set(id, { createdAt: 0, closedAt: 0, cxidLast: 0 });
+    this.sessions.set(id, { createdAt: this.#zxid, timeoutMs, closedAt: 0, cxidLast: 0 });
   }
 
   sessionClosed(hi: number, lo: number, zxid: number): void {
@@ -257,21 +301,46 @@ export class Model implements TxnVisitor {
     return names.sort();
   }
 
+  /** Its cversion as stored, and its pzxid. */
+  parentAs(path: string, zxid: number): { readonly cversion: number; readonly pzxid: number } {
+    const changes = this.#nodes.get(path)?.childChanges ?? [];
+    for (let i = changes.length - 1; i >= 0; i--) {
+      const change = changes[i] as ChildChange;
+      if (change.zxid <= zxid) return change;
+    }
+    return { cversion: 0, pzxid: 0 };
+  }
+
+  paths(): IterableIterator<string> {
+    return this.#nodes.keys();
+  }
+
+  sessionsAs(zxid: number): string {
+    const open: string[] = [];
+    for (const [id, { createdAt, closedAt, timeoutMs }] of this.sessions) {
+      if (createdAt <= zxid && (closedAt === 0 || closedAt > zxid)) {
+        open.push(`${BigInt.asUintN(64, id).toString(16)}:${timeoutMs}`);
+      }
+    }
+    return open.sort().join(" ");
+  }
+
   /** The first change that a watch of this kind, set at `after`, hears of; 0 for none up to `upTo`. */
   changed(path: string, kind: "data" | "child", after: number, upTo: number): number {
     const node = this.#nodes.get(path);
     if (node === undefined) return 0;
     let first = 0;
     for (let i = node.versions.length - 1; i >= 0; i--) {
-      const { zxid, exists } = node.versions[i] as Version;
+      const { zxid, exists, mzxid } = node.versions[i] as Version;
       if (zxid <= after) break;
-      if (zxid <= upTo && (kind === "data" || !exists)) first = zxid;
+      // A new ACL is no event.
+      if (zxid <= upTo && (!exists || (kind === "data" && mzxid === zxid))) first = zxid;
     }
     if (kind === "data") return first;
     for (let i = node.childChanges.length - 1; i >= 0; i--) {
-      const zxid = node.childChanges[i] as number;
+      const { zxid, isBirth } = node.childChanges[i] as ChildChange;
       if (zxid <= after) break;
-      if (zxid <= upTo && (first === 0 || zxid < first)) first = zxid;
+      if (!isBirth && zxid <= upTo && (first === 0 || zxid < first)) first = zxid;
     }
     return first;
   }

@@ -3,7 +3,8 @@
  *
  * Each watch of one client is kept with the zxid as of which it was set. When a reply says "as of
  * zxid z" and the committed history has a change in between, the event must have come before. And an
- * event must be of a watch that was set.
+ * event must be of a watch that was set. Who may not read a znode does not hear of it, and its watch is
+ * used up all the same.
  */
 import { EventType } from "../../../src/core/wire/opcodes.ts";
 import { hex, hold } from "../violation.ts";
@@ -22,11 +23,13 @@ interface Armed {
 export class Watches {
   readonly #model: Model;
   readonly #who: number;
+  readonly #mayRead: (path: string, zxid: number) => boolean;
   readonly #armed = new Map<string, Armed>();
 
-  constructor(model: Model, who: number) {
+  constructor(model: Model, who: number, mayRead: (path: string, zxid: number) => boolean) {
     this.#model = model;
     this.#who = who;
+    this.#mayRead = mayRead;
   }
 
   get size(): number {
@@ -59,10 +62,19 @@ export class Watches {
     hold(data || child, "events are of watches", () => `${this.#who} hears of ${path}, event ${type}`);
   }
 
+  /** Before a change, or after it. */
+  #isHidden(path: string, zxid: number): boolean {
+    return !this.#mayRead(path, zxid) || !this.#mayRead(path, zxid - 1);
+  }
+
   /** A reply as of this zxid came. */
   seen(zxid: number): void {
-    for (const { path, kind, after } of this.#armed.values()) {
+    for (const [key, { path, kind, after }] of this.#armed) {
       const at = this.#model.changed(path, kind, after, zxid);
+      if (at !== 0 && this.#isHidden(path, at)) {
+        this.#armed.delete(key);
+        continue;
+      }
       hold(
         at === 0,
         "watch before data",
@@ -76,11 +88,16 @@ export class Watches {
 
   /** The reply to setWatches came, as of this zxid: what changed while we were away was told before it. */
   renewed(zxid: number): void {
-    for (const armed of this.#armed.values()) {
+    for (const [key, armed] of this.#armed) {
       const { path, kind, onAbsent, after } = armed;
       const missed = onAbsent
         ? this.#model.as(path, zxid).exists
         : this.#model.changed(path, kind, after, zxid) !== 0;
+      const at = onAbsent ? zxid : this.#model.changed(path, kind, after, zxid);
+      if (missed && this.#isHidden(path, at)) {
+        this.#armed.delete(key);
+        continue;
+      }
       hold(
         !missed,
         "watch before data",
