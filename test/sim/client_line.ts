@@ -18,6 +18,8 @@ export class ClientLine implements Connected {
   /** The client's side is over. */
   isClosed = false;
   #memberIsGone = false;
+  #heldBack: Uint8Array | null = null;
+  #sentCount = 0;
 
   private constructor(world: World, client: Client, member: Member) {
     this.#world = world;
@@ -88,7 +90,17 @@ export class ClientLine implements Connected {
 
   /** A frame without its length. */
   send(frame: Uint8Array): void {
+    if (this.#world.plan.plant === "requestsSwapped") return this.#sendSwapped(frame);
     this.#up.write(frame);
+  }
+
+  /** Every seventh frame lets the next one pass; what opens the session stays first. */
+  #sendSwapped(frame: Uint8Array): void {
+    const before = this.#heldBack;
+    this.#heldBack = null;
+    if (++this.#sentCount % 7 === 0) this.#heldBack = frame;
+    else this.#up.write(frame);
+    if (before !== null) this.#up.write(before);
   }
 
   /** What the member wrote in one turn: whole frames. */

@@ -5,8 +5,7 @@
  * half-way: it took effect or it did not, both are legal, and chance decides (an append whose last
  * page was torn is one that did not). What `replaceBegin` began is nothing until `replaceEnd`.
  *
- * Two of the planted mistakes live here: a disk that says `durable` too early, and one that does not
- * truncate.
+ * Some of the planted mistakes live here, such as a disk that says `durable` too early.
  */
 import { unreachable } from "../../src/core/base/assert.ts";
 import { counterOf, epochOf, type Zxid } from "../../src/core/base/zxid.ts";
@@ -48,6 +47,8 @@ export class Disk {
   #committedAppended = 0;
   /** What the table may follow up to, and with luck has. */
   #committedHint = 0;
+  /** For the disk that forgets what it stored last. */
+  #epochsBefore = { accepted: 0, current: 0 };
   accepted = 0;
   current = 0;
   #begun: { rows: Uint8Array[]; sessions: number[] } | null = null;
@@ -161,7 +162,7 @@ export class Disk {
         return;
       case "replaceSessions":
         hold(this.#begun !== null, "disk order", () => `${this.#sid} replaces sessions before it began`);
-        this.#begun?.sessions.push(...command.list);
+        if (this.#world.plan.plant !== "snapshotLosesSessions") this.#begun?.sessions.push(...command.list);
         return;
       case "replaceEnd":
         this.#replace(command.zxid, command.tail ?? null);
@@ -218,6 +219,7 @@ export class Disk {
       "epochs never go back",
       () => `${this.#sid} stores ${accepted}, ${current} over ${this.accepted}, ${this.current}`,
     );
+    this.#epochsBefore = { accepted: this.accepted, current: this.current };
     this.accepted = accepted;
     this.current = current;
   }
@@ -249,7 +251,7 @@ export class Disk {
     this.#txns = [];
     this.#landed = 0;
     this.#committedAppended = this.#committedHint = zxid;
-    if (tail !== null) {
+    if (tail !== null && this.#world.plan.plant !== "snapshotLosesTail") {
       this.#world.coverage.count("snapshots stored with a tail");
       this.#append(tail.bytes, tail.first, tail.last, tail.txns, tail.committed);
       this.#landed = this.#txns.length;
@@ -263,6 +265,12 @@ export class Disk {
     this.#generation++;
     const command = this.#underWay;
     this.#underWay = null;
+    const { plant } = this.#world.plan;
+    if (plant === "diskLosesTail") this.#landed = Math.max(0, this.#landed - 1);
+    if (plant === "epochForgotten") {
+      this.accepted = this.#epochsBefore.accepted;
+      this.current = this.#epochsBefore.current;
+    }
     this.#txns.length = this.#landed;
     if (
       command !== null && this.#world.chance.happens(0.5) && this.#world.plan.plant !== "ackBeforeDurable"

@@ -16,6 +16,7 @@ import { Disk, type DiskDone } from "./disk.ts";
 import { optionsOf } from "./options.ts";
 import { checkWholeTree } from "./checkers/whole_tree.ts";
 import { Promises } from "./checkers/promises.ts";
+import { plantInPeer, plantInReplies, plantInRequest } from "./plants.ts";
 import type { QuorumConnection } from "./quorum_connection.ts";
 import { hex, hold } from "./violation.ts";
 import type { World } from "./world.ts";
@@ -101,6 +102,7 @@ export class Member {
     this.#monoStartMs = chance.ms(0, 1_000_000);
     const monoMs = this.#monoMs;
     const peer = new Peer(optionsOf(this.#world, this.sid, this.#wallMs, monoMs, chance.u32()));
+    plantInPeer(this.#world.plan.plant, peer);
     history.watch(this.sid, peer);
     const { zxidLast, zxidCommitted } = this.disk.fill(peer.loader());
     this.peer = peer;
@@ -218,9 +220,10 @@ export class Member {
     const { peer } = this;
     if (peer === null) return;
     const { outbox } = peer;
+    const { plant } = this.#world.plan;
     for (const connection of outbox.dirty) {
       connection.dirty = false;
-      this.#lines.get(connection)?.write(connection.flow.takeAll());
+      this.#lines.get(connection)?.write(plantInReplies(plant, connection.flow.takeAll()));
       if (connection.order.isReady) this.#world.timeline.after(0, () => this.#clientDrained(connection));
     }
     outbox.dirty.length = 0;
@@ -452,14 +455,20 @@ export class Member {
   open(line: ClientLine): Connection | null {
     const { peer } = this;
     if (peer === null || this.isFrozen || !peer.serving) return null;
-    const connection = peer.open(addressOf(line.client.id), 40_000, false, this.#monoMs);
+    const connection = peer.open(
+      this.#world.plan.plant === "addressForgotten" ? "10.2.0.1" : addressOf(line.client.id),
+      40_000,
+      false,
+      this.#monoMs,
+    );
     this.#lines.set(connection, line);
     return connection;
   }
 
-  clientFrame(connection: Connection, bytes: Uint8Array): void {
+  clientFrame(connection: Connection, frame: Uint8Array): void {
     if (this.peer?.connections[connection.number] !== connection) return;
     const { number } = connection;
+    const bytes = plantInRequest(this.#world.plan.plant, frame);
     this.step((wallMs, monoMs) => ({
       ...{ kind: "clientFrame", connection: number, bytes, start: 0, end: bytes.length },
       wallMs,

@@ -6,12 +6,8 @@
  * of a few virtual seconds. Some runs begin a few txns before the counter of an epoch is used up.
  */
 import type { QuorumGroup } from "../../src/core/base/quorum.ts";
+import type { Plant } from "./plants.ts";
 import { Chance } from "./prng.ts";
-
-/** A rule broken on purpose, to see that it is noticed. */
-export type Plant = "none" | "ackBeforeDurable" | "commitWithoutQuorum" | "skipTrunc";
-
-export const plants: readonly Plant[] = ["ackBeforeDurable", "commitWithoutQuorum", "skipTrunc"];
 
 export type FaultKind =
   | "crash"

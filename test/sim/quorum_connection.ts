@@ -8,6 +8,7 @@ import type { Link } from "../../src/core/zab/link.ts";
 import type { Member } from "./member.ts";
 import type { Connected } from "./network.ts";
 import { Pipe } from "./pipe.ts";
+import { plantInLink } from "./plants.ts";
 import type { World } from "./world.ts";
 
 interface End {
@@ -22,6 +23,7 @@ export class QuorumConnection implements Connected {
   readonly #world: World;
   readonly learner: Member;
   readonly leader: Member;
+  #writes = 0;
   readonly #learnerEnd: End;
   readonly #leaderEnd: End;
 
@@ -86,7 +88,9 @@ export class QuorumConnection implements Connected {
 
   write(member: Member, bytes: Uint8Array): void {
     const end = this.#endOf(member);
-    if (end.isOpen) end.out.write(bytes);
+    const { plant } = this.#world.plan;
+    const sent = plantInLink(plant, member === this.learner, bytes, this.#writes++);
+    if (end.isOpen && sent !== null) end.out.write(sent);
   }
 
   pump(): void {

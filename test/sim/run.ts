@@ -3,12 +3,13 @@
  *
  *   bun test/sim/run.ts --seeds 1000 --from 1 --peers mix
  *   bun test/sim/run.ts --seed 4711 --trace
+ *   bun test/sim/run.ts --plants --seeds 1000             all planted bugs, as the table of test/README.md
  *   deno run -A --no-check test/sim/run.ts --seeds 1000 --plant skipTrunc
  *
  * Ends with code 1 when a rule was broken, and says the command that repeats it.
  */
 import process from "node:process";
-import { type Plant, plants } from "./plan.ts";
+import { type Plant, plants, plantTexts } from "./plants.ts";
 import { repeatCommand, runSeeds } from "./simulate.ts";
 
 function valueOf(name: string, fallback: string): string {
@@ -32,6 +33,26 @@ function plantOf(text: string): Plant {
   if (plant === undefined) throw new Error(`--plant takes one of ${plants.join(", ")}`);
   return plant;
 }
+
+/** Each planted bug, and how many seeds it takes to be noticed: a row of a Markdown table. */
+function tellPlants(): void {
+  for (const plant of plants) {
+    const found = (strict: boolean) => {
+      const options = { from: numberOf("from", 1), seeds: numberOf("seeds", 1000), failuresMax: 1 } as const;
+      const msMax = numberOf("ms", 0) || Infinity;
+      const result = runSeeds({ ...options, peers: "mix", plant, strict, msMax, tell: null });
+      const [failure] = result.failures;
+      return failure === undefined
+        ? [`not in ${result.seeds}`, ""] as const
+        : [`${result.seeds}`, failure.rule] as const;
+    };
+    const [seeds, rule] = found(false);
+    console.log(`| ${plant} | ${plantTexts[plant]} | ${seeds} | ${rule} |`);
+  }
+  process.exit(0);
+}
+
+if (process.argv.includes("--plants")) tellPlants();
 
 const one = numberOf("seed", 0);
 const has = (name: string) => process.argv.includes(`--${name}`);

@@ -2,7 +2,8 @@
  * Simulate: many seeds, one after another, until one fails or time is up.
  */
 import { Coverage } from "./coverage.ts";
-import { planOf, type Plant } from "./plan.ts";
+import { planOf } from "./plan.ts";
+import type { Plant } from "./plants.ts";
 import { Violation } from "./violation.ts";
 import { World } from "./world.ts";
 
