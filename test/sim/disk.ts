@@ -47,8 +47,6 @@ export class Disk {
   #committedAppended = 0;
   /** What the table may follow up to, and with luck has. */
   #committedHint = 0;
-  /** For the disk that forgets what it stored last. */
-  #epochsBefore = { accepted: 0, current: 0 };
   accepted = 0;
   current = 0;
   #begun: { rows: Uint8Array[]; sessions: number[] } | null = null;
@@ -219,7 +217,6 @@ export class Disk {
       "epochs never go back",
       () => `${this.#sid} stores ${accepted}, ${current} over ${this.accepted}, ${this.current}`,
     );
-    this.#epochsBefore = { accepted: this.accepted, current: this.current };
     this.accepted = accepted;
     this.current = current;
   }
@@ -267,11 +264,11 @@ export class Disk {
     this.#underWay = null;
     const { plant } = this.#world.plan;
     if (plant === "diskLosesTail") this.#landed = Math.max(0, this.#landed - 1);
-    if (plant === "epochForgotten") {
-      this.accepted = this.#epochsBefore.accepted;
-      this.current = this.#epochsBefore.current;
-    }
     this.#txns.length = this.#landed;
+    if (plant === "epochForgotten") {
+      this.current = this.#world.plan.epochStart;
+      this.accepted = this.epochAtStart;
+    }
     if (
       command !== null && this.#world.chance.happens(0.5) && this.#world.plan.plant !== "ackBeforeDurable"
     ) {

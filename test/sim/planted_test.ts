@@ -12,8 +12,8 @@ import { plants } from "./plants.ts";
 import { runSeeds } from "./simulate.ts";
 
 const long = process.env["ZOOLET_TEST_LONG"] === "1";
-/** All but these are noticed within a second or so. */
-const slow: ReadonlySet<string> = new Set(["diskLosesTail", "epochForgotten"]);
+/** These take more than a second or two. */
+const slow: ReadonlySet<string> = new Set(["snapshotLosesTail", "epochForgotten"]);
 
 for (const plant of plants) {
   if (slow.has(plant) && !long) continue;

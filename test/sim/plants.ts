@@ -17,7 +17,7 @@ export const plantTexts = {
   commitWithoutQuorum: "one vote is enough",
   skipTrunc: "a learner keeps what its leader told it to truncate",
   diskLosesTail: "a power cut takes the last txn that was durable",
-  epochForgotten: "a crash takes the epochs that were stored last",
+  epochForgotten: "after a crash a member knows no epoch but that of its last txn",
   snapshotLosesAcls: "a snapshot loses all ACLs",
   snapshotLosesSessions: "a stored snapshot has no sessions",
   snapshotLosesTail: "the log behind a snapshot is not stored",
