@@ -19,6 +19,7 @@ import {
 import {
   type MultiOp,
   writeCreateRequest,
+  writeCreateTtlRequest,
   writeDeleteRequest,
   writeMultiRequest,
   writePathRequest,
@@ -43,6 +44,8 @@ export interface Ask {
 
 const plain = ["/a", "/b", "/c", "/a/x", "/a/y", "/b/x"];
 const ephemeral = ["/e0", "/e1", "/e2", "/a/e", "/c/e"];
+/** Containers and znodes with a TTL, and a child that keeps a container alive. */
+const reaped = ["/k0", "/k1", "/t0", "/t1", "/k0/x", "/k1/x"];
 const parents = ["/a", "/b", ""];
 
 export interface Asker {
@@ -91,6 +94,12 @@ export function closeAsk(): Ask {
   return { op: OpCode.CloseSession, path: "", watch: false, text: "closeSession", write: () => {} };
 }
 
+const deletable = [...plain, "/k0/x", "/k1/x"];
+
+function pathOf(c: Chance): string {
+  return c.pick(c.happens(0.7) ? plain : c.happens(0.6) ? ephemeral : reaped);
+}
+
 function aclsFor(c: Chance, share: number): readonly Acl[] {
   return c.happens(share) ? randomAcls(c) : aclOpen;
 }
@@ -101,6 +110,9 @@ export function randomAsk(asker: Asker): Ask {
     [22, "create"],
     [10, "ephemeral"],
     [12, "sequential"],
+    [4, "container"],
+    [3, "ttl"],
+    [4, "child"],
     [18, "set"],
     [12, "delete"],
     [7, "multi"],
@@ -118,15 +130,30 @@ export function randomAsk(asker: Asker): Ask {
       return createAsk(c.pick(ephemeral), 1, dataOf(asker), aclsFor(c, 0.1));
     case "sequential":
       return createAsk(`${c.pick(parents)}/s-`, c.pick([2, 3]), dataOf(asker), aclsFor(c, 0.1));
+    case "container": {
+      const path = c.pick(reaped.slice(0, 2));
+      const data = dataOf(asker);
+      const write = (w: Writer) => writeCreateRequest(w, path, data, aclOpen, 4);
+      return { op: OpCode.CreateContainer, path, watch: false, text: `createContainer ${path}`, write };
+    }
+    case "ttl": {
+      const path = c.pick(reaped.slice(2, 4));
+      const data = dataOf(asker);
+      const ttlMs = c.pick([1, 200, 1000, 100_000]);
+      const write = (w: Writer) => writeCreateTtlRequest(w, path, data, aclOpen, 5, ttlMs);
+      return { op: OpCode.CreateTtl, path, watch: false, text: `create ${path} for ${ttlMs} ms`, write };
+    }
+    case "child":
+      return createAsk(c.pick(reaped.slice(4)), c.pick([0, 1]), dataOf(asker));
     case "set": {
-      const path = c.pick(c.happens(0.8) ? plain : ephemeral);
+      const path = pathOf(c);
       const version = c.happens(0.8) ? -1 : c.below(4);
       const data = dataOf(asker);
       const write = (w: Writer) => writeSetDataRequest(w, path, data, version);
       return { op: OpCode.SetData, path, watch: false, text: `set ${path} if ${version}`, write };
     }
     case "delete": {
-      const path = c.happens(0.4) && asker.made.length > 0 ? c.pick(asker.made) : c.pick(plain);
+      const path = c.happens(0.4) && asker.made.length > 0 ? c.pick(asker.made) : c.pick(deletable);
       const write = (w: Writer) => writeDeleteRequest(w, path, -1);
       return { op: OpCode.Delete, path, watch: false, text: `delete ${path}`, write };
     }
@@ -147,11 +174,11 @@ export function randomAsk(asker: Asker): Ask {
       return { op: OpCode.Multi, path: "", watch: false, text: `multi of ${count}`, write };
     }
     case "get":
-      return readAsk(OpCode.GetData, c.pick(c.happens(0.8) ? plain : ephemeral), c.happens(0.4));
+      return readAsk(OpCode.GetData, pathOf(c), c.happens(0.4));
     case "exists":
-      return readAsk(OpCode.Exists, c.pick(c.happens(0.6) ? plain : ephemeral), c.happens(0.6));
+      return readAsk(OpCode.Exists, pathOf(c), c.happens(0.6));
     case "children":
-      return readAsk(OpCode.GetChildren, c.pick(["/", ...parents.slice(0, 2)]), c.happens(0.3));
+      return readAsk(OpCode.GetChildren, c.pick(["/", "/a", "/b", "/k0"]), c.happens(0.3));
     case "setAcl": {
       const path = c.pick(c.happens(0.8) ? plain : ephemeral);
       const acls = aclsFor(c, 0.5);
@@ -231,7 +258,7 @@ export function checkRead(
   const stat = data === null ? readStatReply(r) : data.stat;
   const { czxid, mzxid, version } = now;
   const same = stat.czxid === czxid && stat.mzxid === mzxid && stat.version === version &&
-    BigInt.asIntN(64, stat.ephemeralOwner) === now.owner;
+    BigInt.asIntN(64, stat.ephemeralOwner) === now.ownerShown;
   hold(
     same && !r.failed,
     "reads are of committed state",
@@ -247,10 +274,12 @@ export function checkRead(
   if (watch) watches.arm(path, "data", zxid, false);
 }
 
+const creates: readonly number[] = [OpCode.Create, OpCode.CreateContainer, OpCode.CreateTtl];
+
 /** The permission that a write needs, and where; 0 for what several znodes decide. */
 function needs({ op, path }: Ask): readonly [number, string] {
   const parent = path.slice(0, path.lastIndexOf("/")) || "/";
-  if (op === OpCode.Create) return [Perm.create, parent];
+  if (creates.includes(op)) return [Perm.create, parent];
   if (op === OpCode.Delete) return [Perm.delete, parent];
   if (op === OpCode.SetData) return [Perm.write, path];
   return [op === OpCode.SetAcl ? Perm.admin : 0, path];
@@ -287,7 +316,7 @@ export function checkWrite(
     return null;
   }
   hold(ours && txn.error === 0, "answered writes are committed", where);
-  if (ask.op !== OpCode.Create) return null;
+  if (!creates.includes(ask.op)) return null;
   const path = readPathReply(r);
   hold(
     path.startsWith(ask.path) && model.as(path, zxid).czxid === zxid,

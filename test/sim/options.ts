@@ -32,7 +32,7 @@ export function optionsOf(
       closeSessionTxn: true,
       auth: { superDigest: null, digestEnabled: true },
     },
-    reaper: { checkMs: 60_000, perMinuteMax: 10_000, neverUsedMs: 0 },
+    reaper: { checkMs: plan.tickMs * 2, perMinuteMax: 10_000, neverUsedMs: 0 },
     enforceAuthSchemes: [],
     outstandingMax: 1000,
     watchesPerConnectionMax: 1_000_000,

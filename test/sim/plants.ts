@@ -37,6 +37,7 @@ export const plantTexts = {
   syncAtOnce: "a sync is answered without its leader",
   linkLosesWrites: "one write in fifty to another member is lost",
   restartLosesVersion: "a restart loses the versions of znodes",
+  restartShortensTtl: "a restart or a snapshot makes a TTL a quarter of what it was",
 } as const;
 
 export const plants = Object.keys(plantTexts) as (keyof typeof plantTexts)[];
@@ -47,11 +48,13 @@ export function plantInPeer(plant: Plant, peer: Peer): void {
   const isLearner = () => peer.leader === null;
   switch (plant) {
     case "snapshotLosesAcls":
-    case "restartLosesVersion": {
+    case "restartLosesVersion":
+    case "restartShortensTtl": {
       const load = tree.load.bind(tree);
       tree.load = (...args) => {
         if (plant === "snapshotLosesAcls") args[15] = null;
-        else args[10] = 0;
+        else if (plant === "restartLosesVersion") args[10] = 0;
+        else if (args[13] >>> 24 === 0xff) args[14] >>>= 2;
         return load(...args);
       };
       return;

