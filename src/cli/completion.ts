@@ -11,7 +11,7 @@ const candidatesMax = 500;
 
 /** Candidates, and the part of the line that each of them would replace. */
 export async function complete(line: string, client: Client | null): Promise<[string[], string]> {
-  const words = line.trimStart().split(/\s+/);
+  const words = line.replace(/^[ \t]+/, "").split(/[ \t]+/);
   const word = words.at(-1) ?? "";
   if (words.length <= 1) {
     const names = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => name);

@@ -89,8 +89,7 @@ class Shell implements ShellControl, CommandContext {
         if (this.#isPerson) this.out("");
         break;
       }
-      const text = line.trim();
-      if (text !== "") this.#exitCode = await this.#runLine(text);
+      if (/[^ \t]/.test(line)) this.#exitCode = await this.#runLine(line);
     }
     this.#isOver = true;
     terminal.close();
@@ -121,10 +120,9 @@ class Shell implements ShellControl, CommandContext {
   async #runLine(line: string): Promise<number> {
     this.#lines.set(this.#counter, line);
     this.#lines.delete(this.#counter - linesMax);
-    const words = splitWords(line);
-    let code = 1;
-    if (words === null) this.err("A quote is opened and not closed");
-    else code = await this.#runWords(words);
+    const { words, unclosed } = splitWords(line);
+    if (unclosed) this.err("A quote is opened and not closed: it is left out, and what follows it are words");
+    const code = await this.#runWords(words);
     this.#counter++;
     return code;
   }
@@ -221,7 +219,7 @@ class Shell implements ShellControl, CommandContext {
   async redo(index: number): Promise<void> {
     const line = index < this.#counter ? this.#lines.get(index) : undefined;
     if (line === undefined) throw new CommandError("Command index out of range");
-    const words = splitWords(line) ?? [];
+    const { words } = splitWords(line);
     if (words[0] === "redo") throw new CommandError("No redoing redos");
     // The history shows what was run, so that it can be redone in turn.
     this.#lines.set(this.#counter, line);

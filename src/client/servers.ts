@@ -4,6 +4,7 @@
  * A chroot is purely the client's idea (client-protocol 4.3): it is put before each path that leaves
  * and taken off each path that comes back. A server never learns of it.
  */
+import { trimBlanks } from "../core/base/blanks.ts";
 import { portDefault } from "./limits.ts";
 import { pathProblem } from "./paths.ts";
 
@@ -29,7 +30,7 @@ export function parseConnectString(text: string): ConnectString {
   const chroot = chrootText === "/" ? "" : chrootText;
   const problem = chroot === "" ? null : pathProblem(chroot);
   if (problem !== null) throw new ConnectStringError(`Cannot use chroot "${chroot}": ${problem}`);
-  const servers = hostsText.split(",").map((part) => part.trim()).filter((part) => part !== "").map(
+  const servers = hostsText.split(",").map(trimBlanks).filter((part) => part !== "").map(
     parseServer,
   );
   if (servers.length === 0) {

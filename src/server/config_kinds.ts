@@ -9,6 +9,7 @@
  * that Apache ZooKeeper prints, where it prints one (operations 1.4, 1.9).
  */
 import * as v from "valibot";
+import { trimBlanks } from "../core/base/blanks.ts";
 import { frameBytesMaxMax, frameExtraBytesMin } from "../core/base/limits.ts";
 
 export type Shape = "integer" | "decimal" | "boolean" | "text" | "list" | "interval";
@@ -259,7 +260,7 @@ function valueOfText(shape: Shape, grammar: Grammar, text: string): unknown {
     case "text":
       return text;
     case "list":
-      return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
+      return text.split(",").map(trimBlanks).filter((part) => part !== "");
     case "boolean": {
       const lower = text.toLowerCase();
       return lower === "true" ? true : lower === "false" ? false : undefined;

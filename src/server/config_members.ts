@@ -4,6 +4,7 @@
  *
  * Always true: a member is in the list once, and a line that could not be read is a problem told.
  */
+import { trimBlanks } from "../core/base/blanks.ts";
 import { type Member, type ParsedMember, parseMember, parseObserved } from "./config_membership.ts";
 import { clip, type Place, type Report } from "./config_report.ts";
 import type { Resolved } from "./config_resolve.ts";
@@ -129,7 +130,7 @@ export function readMyid(files: ConfigFiles, dataDir: string, report: Report): n
   const place = { file: path, line: 1 };
   const text = new TextDecoder().decode(bytes);
   const first = text.split("\n", 1)[0] ?? "";
-  const trimmed = first.trim();
+  const trimmed = trimBlanks(first);
   if (!/^[+-]?\d{1,19}$/.test(trimmed)) {
     const sentence = `serverid ${text === "" ? "null" : clip(trimmed)} is not a number`;
     report.problem(place, "myid", trimmed, "this server's number, as in 1", sentence);

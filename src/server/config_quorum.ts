@@ -4,6 +4,7 @@
  * Majority of the voters, or groups with weights (quorum-protocol 8.4). The text is Apache's, byte for
  * byte (7.1): it rides on every vote, and operators read it in `conf`.
  */
+import { trimBlanks } from "../core/base/blanks.ts";
 import { HierarchicalQuorum, MajorityQuorum, type Quorum } from "../core/base/quorum.ts";
 import type { Members } from "./config_members.ts";
 import { memberText } from "./config_membership.ts";
@@ -111,6 +112,6 @@ export function configTextOf(gathered: Members, lines: readonly string[]): strin
 
 function wholeNumber(value: unknown, max: number): number | null {
   if (typeof value !== "number" && typeof value !== "string") return null;
-  const text = String(value).trim();
+  const text = trimBlanks(String(value));
   return /^\d{1,16}$/.test(text) && Number(text) <= max ? Number(text) : null;
 }

@@ -5,6 +5,7 @@
  * tell of this server what that text leaves out. Names are told as they are written: no word waits
  * for a name service.
  */
+import { trimBlanks } from "../core/base/blanks.ts";
 import type { EnsembleStatus } from "../core/peer/status.ts";
 import { parseMember, shownAddress } from "./config_membership.ts";
 import type { WordSource } from "./four_letter_words.ts";
@@ -28,7 +29,7 @@ export function membersOf(source: WordSource, ensemble: EnsembleStatus): MemberS
   for (const line of ensemble.configText.split("\n")) {
     const equals = line.indexOf("=");
     if (!line.startsWith("server.") || equals < 0) continue;
-    const parsed = parseMember(line.slice(0, equals), line.slice(equals + 1).trim(), true);
+    const parsed = parseMember(line.slice(0, equals), trimBlanks(line.slice(equals + 1)), true);
     if (parsed.kind === "refused") continue;
     const { id, addresses, client } = parsed.member;
     members.set(id, {

@@ -13,20 +13,35 @@ import { PathError, ZkError } from "../../src/client/zk_error.ts";
 import { ErrorCode } from "../../src/core/wire/errors.ts";
 
 describe("a typed line", () => {
-  const cases: [string, string[] | null][] = [
+  const cases: [string, string[]][] = [
     ["  ls   /  ", ["ls", "/"]],
     ['set /a "two words"', ["set", "/a", "two words"]],
     ["set /a 'it \"is\"'", ["set", "/a", 'it "is"']],
     ['create /a ""', ["create", "/a", ""]],
     ['set /a x"y z"', ["set", "/a", 'x"y', 'z"']],
-    ['get "/a', null],
+    ["set\t/a \t x", ["set", "/a", "x"]],
     ["", []],
+    // Other blanks, and what Unicode calls ends of lines, belong to names and values.
+    ...["\u00a0", "\u1680", "\u2003", "\u2028", "\u2029", "\u3000", "\ufeff", "\v", "\f"].map(
+      (blank): [string, string[]] => [`set /a${blank} ${blank}x${blank}y${blank}`, [
+        "set",
+        `/a${blank}`,
+        `${blank}x${blank}y${blank}`,
+      ]],
+    ),
   ];
   for (const [line, words] of cases) {
-    it(`${JSON.stringify(line)} is ${words === null ? "refused" : `${words.length} words`}`, () => {
-      assert.deepEqual(splitWords(line), words);
+    it(`${JSON.stringify(line)} is ${words.length} words`, () => {
+      assert.deepEqual(splitWords(line), { words, unclosed: false });
     });
   }
+
+  it("leaves out a quote that is not closed, as the stock shell does", () => {
+    assert.deepEqual(splitWords('set /a "two words'), {
+      words: ["set", "/a", "two", "words"],
+      unclosed: true,
+    });
+  });
 });
 
 describe("options of a shell command", () => {

@@ -46,6 +46,13 @@ describe("zoolet cli as a process", () => {
     place.remove();
   });
 
+  it("runs no part of a value as a command, and keeps its blanks", async () => {
+    const value = "first\u2028deleteall /victim\u2029\u3000last\u00a0";
+    const script = `create /victim\ncreate /kept\u00a0 "${value}"\nget /kept\u00a0\nget /victim\n`;
+    const { code, out } = await zoolet(at, script);
+    assert.deepEqual([code, out], [0, `${value}\nnull\n`]);
+  });
+
   it("runs one command: data on one stream, what is said about it on the other", async () => {
     assert.deepEqual(await zoolet([...at, "create", "/a", "two words"]), {
       code: 0,

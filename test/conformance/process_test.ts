@@ -189,6 +189,27 @@ test("each piped line is delivered, also when all come at once and the last has 
   assert.equal(stdout, "[one]\n[]\n[two words]\n[grüße 🐘]\n[last]\nafter the end: null\n");
 });
 
+test("only LF, CR and CRLF end a piped line, wherever the input is cut", async () => {
+  const { code, stdout } = await run(["lines"], "a\u2028b\u2029c\u0085d\ve\ff\rg\r\nh\n\r\ni\r");
+  assert.equal(code, 0);
+  assert.equal(
+    stdout,
+    "[a\u2028b\u2029c\u0085d\ve\ff]\n[g]\n[h]\n[]\n[i]\nafter the end: null\n",
+  );
+  const child = start(["lines"]);
+  try {
+    for (const byte of new TextEncoder().encode("x\u2028y\r\nz")) {
+      child.process.stdin?.write(Uint8Array.of(byte));
+      await sleep(20);
+    }
+    child.process.stdin?.end();
+    assert.ok(await child.exited(5000), child.describe());
+    assert.equal(child.stdout, "[x\u2028y]\n[z]\nafter the end: null\n");
+  } finally {
+    child.kill("SIGKILL");
+  }
+});
+
 test("20,000 piped lines are delivered in order", async () => {
   const input = Array.from({ length: 20_000 }, (_, i) => `${i}\n`).join("");
   const { code, stdout } = await run(["lines"], input);
@@ -265,6 +286,7 @@ send("\\x1b[A\\x1b[A\\x1b[A\\r"); until("[newest]"); until("zk> ")
 send("later\\r"); until("[later]"); until("zk> "); send("half"); until("half"); until("an event"); until("zk> "); until("half")
 send(" whole\\r"); until("[half whole]"); until("zk> ")
 send("one\\rtwo\\rthree\\r"); until("[one]"); until("[two]"); until("[three]"); until("zk> ")
+send("first\\u2028sec\\u2029ond\\r"); until("[first\\u2028sec\\u2029ond]"); until("zk> ")
 send("dropped"); until("dropped"); send("\\x03"); time.sleep(0.1); send("kept\\r"); until("[kept]"); until("zk> ")
 send(sys.stdin.read(1)); until("bye")
 _, status = os.waitpid(pid, 0)

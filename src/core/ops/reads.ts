@@ -4,6 +4,7 @@
  * Each writes its reply's body and returns 0, or returns an error code; the frame around it is the
  * caller's. Checks come in the original's order.
  */
+import { trimBlanks } from "../base/blanks.ts";
 import { ephemeralLooksMax, replyBytesMax, replyBytesPause } from "../base/limits.ts";
 import { aclAllows, aclIdOpen, aclMasked } from "../tree/acl.ts";
 import { pathHasNul } from "../tree/path.ts";
@@ -227,7 +228,7 @@ export class Reads {
   getEphemerals(r: Reader, out: Writer, caller: ReadCaller): number {
     const prefix = r.string();
     if (r.failed) return ErrorCode.MarshallingError;
-    const all = prefix === null || prefix.trim() === "" || prefix === "/";
+    const all = prefix === null || trimBlanks(prefix) === "" || prefix === "/";
     const wanted = all ? "" : prefix;
     const tree = this.#tree;
     const at = out.room(4);
