@@ -15,7 +15,7 @@ export interface ShellCommand {
   /** One line for `help NAME`. */
   readonly about: string;
   readonly options?: OptionSpec;
-  /** How many arguments it takes besides options; others get its usage. */
+  /** How many arguments it takes besides options: fewer get its usage, more are left out with a warning. */
   readonly args: readonly [min: number, max: number];
   /** Not in the list of commands: an older name. */
   readonly hidden?: true;

@@ -143,7 +143,9 @@ class Shell implements ShellControl, CommandContext {
     try {
       const parsed = parseOptions(rest, command.options ?? {});
       const [min, max] = command.args;
-      if (parsed.args.length < min || parsed.args.length > max) throw new CommandError("", { usage: true });
+      if (parsed.args.length < min) throw new CommandError("", { usage: true });
+      const surplus = parsed.args.slice(max);
+      if (surplus.length > 0) this.err(`Left out, ${name} takes no more arguments: ${surplus.join(" ")}`);
       if (command.offline !== true) await this.#connected();
       // `quit` ends with the code of the command before it.
       const before = this.#exitCode;
@@ -247,6 +249,7 @@ class Shell implements ShellControl, CommandContext {
 
   #open(): void {
     const { timeoutMs, readOnly } = this.#options;
+    for (const warning of parseConnectString(this.#servers).warnings) this.err(warning);
     let wasConnected = false;
     const client = connect(this.#runtime, {
       servers: this.#servers,

@@ -5,6 +5,7 @@
  * and taken off each path that comes back. A server never learns of it.
  */
 import { trimBlanks } from "../core/base/blanks.ts";
+import { addressBytes } from "../core/base/ip.ts";
 import { portDefault } from "./limits.ts";
 import { pathProblem } from "./paths.ts";
 
@@ -17,6 +18,8 @@ export interface ConnectString {
   readonly servers: readonly ServerAddress[];
   /** "" without one, else `/a/b`. */
   readonly chroot: string;
+  /** What was taken although it is not written as it should be. */
+  readonly warnings: readonly string[];
 }
 
 export class ConnectStringError extends Error {
@@ -30,27 +33,32 @@ export function parseConnectString(text: string): ConnectString {
   const chroot = chrootText === "/" ? "" : chrootText;
   const problem = chroot === "" ? null : pathProblem(chroot);
   if (problem !== null) throw new ConnectStringError(`Cannot use chroot "${chroot}": ${problem}`);
-  const servers = hostsText.split(",").map(trimBlanks).filter((part) => part !== "").map(
-    parseServer,
+  const warnings: string[] = [];
+  const servers = hostsText.split(",").map(trimBlanks).filter((part) => part !== "").map((part) =>
+    parseServer(part, warnings)
   );
   if (servers.length === 0) {
     throw new ConnectStringError(
       `Cannot use servers "${text}": no host in it, expected host:port[,host:port…][/chroot]`,
     );
   }
-  return { servers, chroot };
+  return { servers, chroot, warnings };
 }
 
-function parseServer(text: string): ServerAddress {
-  // Brackets are needed around an IPv6 address, or its last group could be meant as a port.
+function parseServer(text: string, warnings: string[]): ServerAddress {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = match?.[3] === undefined ? portDefault : Number(match[3]);
+  // An IPv6 address without brackets: what follows its last colon is the port, as for Java's client.
+  const bare = match === null ? /^([^[\]]*):(\d{1,5})$/.exec(text) : null;
+  const isBare = bare !== null && addressBytes(bare[1] as string) !== null;
+  const host = isBare ? bare[1] : match?.[1] ?? match?.[2];
+  const portText = isBare ? bare[2] : match?.[3];
+  const port = portText === undefined ? portDefault : Number(portText);
   if (host === undefined || port < 1 || port > 65535) {
     throw new ConnectStringError(
       `Cannot use server "${text}": expected host:port with a port of 1 to 65535, and an IPv6 address in [brackets]`,
     );
   }
+  if (isBare) warnings.push(`"${text}" is read as [${host}]:${port}: write an IPv6 address in [brackets]`);
   return { host, port };
 }
 

@@ -67,6 +67,50 @@ for (const { name, missing, start } of everyServer) {
       assert.deepEqual(await one("delete", "/one"), ["", "", 0]);
     });
 
+    it("takes old and loose forms, with a warning", async () => {
+      const more = (name: string, words: string): string =>
+        `Left out, ${name} takes no more arguments: ${words}\n`;
+      assert.deepEqual(await one("create", "/loose", "d", "world:anyone:cdrwa", "more", "words"), [
+        "",
+        `${more("create", "more words")}Created /loose\n`,
+        0,
+      ]);
+      assert.deepEqual(await one("getAcl", "/loose", "x"), [
+        "'world,'anyone\n: cdrwa\n",
+        more("getAcl", "x"),
+        0,
+      ]);
+      const old =
+        "'set path data [version]' has been deprecated. Please use 'set [-v version] path data' instead.\n";
+      assert.deepEqual(await one("set", "/loose", "e", "0"), ["", old, 0]);
+      assert.deepEqual(await one("set", "/loose", "f", "0"), [
+        "",
+        `${old}version No is not valid : /loose\n`,
+        1,
+      ]);
+      assert.deepEqual(await one("set", "/loose", "g", "1", "x"), ["", `${more("set", "x")}${old}`, 0]);
+      assert.deepEqual(await one("set", "/loose", "two", "words"), [
+        "",
+        `${old}The version must be a whole number, found: words\n`,
+        1,
+      ]);
+      assert.deepEqual(await one("get", "/loose"), ["g\n", "", 0]);
+      const gone =
+        "'delete path [version]' has been deprecated. Please use 'delete [-v version] path' instead.\n";
+      assert.deepEqual(await one("delete", "/loose", "7"), [
+        "",
+        `${gone}version No is not valid : /loose\n`,
+        1,
+      ]);
+      const [fake, code] = await lines(['create /open "first', "get /open", "delete /open 0"]);
+      assert.deepEqual([fake.takeOut(), code], ["first\n", 0]);
+      assert.equal(
+        fake.takeErr(),
+        `A quote is opened and not closed: it is left out, and what follows it are words\nCreated /open\n${gone}`,
+      );
+      assert.deepEqual(await one("delete", "/loose", "2"), ["", gone, 0]);
+    });
+
     it("a command that there is not ends with 127, after the usage", async () => {
       const [out, err, code] = await one("frob");
       assert.deepEqual([out, code], ["", 127]);

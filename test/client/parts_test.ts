@@ -49,9 +49,28 @@ describe("a connect string", () => {
     assert.deepEqual(parseConnectString("a:1,b,[::1]:3/c/d"), {
       servers: [{ host: "a", port: 1 }, { host: "b", port: 2181 }, { host: "::1", port: 3 }],
       chroot: "/c/d",
+      warnings: [],
     });
     assert.equal(parseConnectString("a/").chroot, "");
     assert.equal(serverText({ host: "::1", port: 3 }), "[::1]:3");
+  });
+
+  it("may name an IPv6 address without brackets, if a port follows it", () => {
+    assert.deepEqual(parseConnectString("::1:2181,2001:db8::7:99/c"), {
+      servers: [{ host: "::1", port: 2181 }, { host: "2001:db8::7", port: 99 }],
+      chroot: "/c",
+      warnings: [
+        '"::1:2181" is read as [::1]:2181: write an IPv6 address in [brackets]',
+        '"2001:db8::7:99" is read as [2001:db8::7]:99: write an IPv6 address in [brackets]',
+      ],
+    });
+    for (const text of ["::1", "1:2:3:4:5:6:7:8", "a:b:1", "a:1:2", "::1:70000", "[::1:2"]) {
+      assert.throws(() => parseConnectString(text), /expected host:port/, text);
+    }
+  });
+
+  it("keeps blanks that are no spaces", () => {
+    assert.equal(parseConnectString(" a\u00a0:1 ").servers[0]?.host, "a\u00a0");
   });
 
   it("has a chroot that goes on and comes off", () => {

@@ -64,14 +64,36 @@ export const set: ShellCommand = {
   usage: "[-s] [-v version] [-b] path data",
   about: "write data; -s then print the stat, -v only at this version, -b data is base64",
   options: { flags: ["s", "b"], values: ["v"] },
-  args: [2, 2],
+  args: [2, 3],
   async run(context, parsed) {
     const text = argOf(parsed, 1);
     const data = parsed.flags.has("b") ? bytesOfBase64(text) : bytesOf(text);
-    const stat = await context.client.setData(argOf(parsed, 0), data, versionOf(parsed));
+    const version = versionBehind(
+      context,
+      parsed,
+      2,
+      "set path data [version]",
+      "set [-v version] path data",
+    );
+    const stat = await context.client.setData(argOf(parsed, 0), data, version);
     if (parsed.flags.has("s")) printStat(context, stat);
   },
 };
+
+/** The version as 3.4 took it, behind the arguments: who writes it means a condition. */
+function versionBehind(
+  context: CommandContext,
+  parsed: ParsedOptions,
+  index: number,
+  form: string,
+  better: string,
+): number {
+  const text = parsed.args[index];
+  if (text === undefined) return versionOf(parsed);
+  context.err(`'${form}' has been deprecated. Please use '${better}' instead.`);
+  const given = parsed.values.get("v") ?? text;
+  return numberOf(given, `The version must be a whole number, found: ${given}`);
+}
 
 function bytesOfBase64(text: string): Uint8Array {
   const isBase64 = text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
@@ -86,12 +108,8 @@ export const delete_: ShellCommand = {
   options: { values: ["v"] },
   args: [1, 2],
   async run(context, parsed) {
-    if (parsed.args.length > 1) {
-      context.err(
-        "'delete path [version]' has been deprecated. Please use 'delete [-v version] path' instead.",
-      );
-    }
-    await context.client.delete(argOf(parsed, 0), versionOf(parsed));
+    const version = versionBehind(context, parsed, 1, "delete path [version]", "delete [-v version] path");
+    await context.client.delete(argOf(parsed, 0), version);
   },
 };
 
