@@ -26,7 +26,8 @@ export async function serve(runtime: Runtime, command: ServeCommand): Promise<vo
   const { process, clock } = runtime;
   const loaded = settingsOf(runtime, command);
   if ("problems" in loaded) {
-    process.stderr(`${formatProblems(loaded.problems)}\nInvalid config, exiting abnormally\n`);
+    const told = [...loaded.warnings, formatProblems(loaded.problems)].join("\n");
+    process.stderr(`${told}\nInvalid config, exiting abnormally\n`);
     return process.exit(exitConfig);
   }
   const settings = chosen(loaded.settings, command);

@@ -33,7 +33,11 @@ export {
 export type { SettingLine } from "./config_describe.ts";
 export type { ConfigFiles } from "./config_source.ts";
 
-export type Loaded = { readonly settings: ServerSettings } | { readonly problems: readonly ConfigProblem[] };
+/** Warnings come with problems, too: what is misspelt explains what is missing. */
+export type Loaded = { readonly settings: ServerSettings } | {
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly string[];
+};
 
 /** Classic keys and their values as text: `{ clientPort: "2181" }`. */
 export type SettingPairs = Readonly<Record<string, string>>;
@@ -60,7 +64,8 @@ export function loadSettings(files: ConfigFiles, path: string, options: LoadOpti
   const report = new Report();
   const source = readSource(files, path, report);
   // Without the file every key would be missing; that is one problem and not five.
-  if (report.problems.length > 0 && source.written.length === 0) return { problems: report.problems };
+  const { problems, warnings } = report;
+  if (problems.length > 0 && source.written.length === 0) return { problems, warnings };
   return load(files, path, source, options, report);
 }
 
@@ -88,7 +93,8 @@ function load(
   if (report.problems.length === 0) return { settings };
   // In the order of the file, and what is about the whole of it last.
   const order = (line: number): number => (line === 0 ? Number.MAX_SAFE_INTEGER : line);
-  return { problems: [...report.problems].sort((a, b) => order(a.line) - order(b.line)) };
+  const problems = [...report.problems].sort((a, b) => order(a.line) - order(b.line));
+  return { problems, warnings: report.warnings };
 }
 
 function jvmWritten(env: Readonly<Record<string, string | undefined>>, report: Report): Written[] {

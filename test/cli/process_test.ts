@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Child } from "../support/child.ts";
 import { makeTempDirectory } from "../support/places.ts";
@@ -81,6 +82,14 @@ describe("zoolet cli as a process", () => {
     assert.equal(lines.length, count + 2);
     assert.equal(lines.at(-1), String(count));
     assert.equal((await zoolet(at, "deleteall /many\nls /many\nquit\n")).code, 1);
+  });
+
+  it("tells hints with the errors of a configuration", async () => {
+    const file = join(place.path, "zoo.cfg");
+    writeFileSync(file, "DataDir = /x\n");
+    const { code, err } = await zoolet(["server", file]);
+    assert.equal(code, 2);
+    assert.match(err, /did you mean dataDir\?\n[^]*dataDir: found nothing[^]*\nInvalid config/);
   });
 
   it("ends at a mistake on its own command line with a hint", async () => {

@@ -354,3 +354,13 @@ test("a key is explained by either of its names, and an unknown one is not", () 
   assert.match(explainKey("pathStats.slotDuration") ?? "", /No meaning here/);
   assert.equal(explainKey("nothingLikeIt"), null);
 });
+
+test("what is misspelt is told beside what is therefore missing", () => {
+  const loaded = loadSettings(fakeFiles({ "zoo.cfg": "DataDir=/x\nclientPort=99999\nfoo=1\n" }), "zoo.cfg");
+  assert.ok("problems" in loaded);
+  assert.deepEqual(loaded.problems.map(({ key }) => key), ["clientPort", "dataDir"]);
+  assert.deepEqual(loaded.warnings, [
+    "zoo.cfg:1: DataDir is not a known setting and is ignored; did you mean dataDir?",
+    "zoo.cfg:3: foo is not a known setting and is ignored",
+  ]);
+});
