@@ -30,6 +30,7 @@ import {
   readAsk,
   syncAsk,
 } from "./client_ops.ts";
+import { frameBytesShort } from "./plan.ts";
 import type { Chance } from "./prng.ts";
 import { hex, hold } from "./violation.ts";
 import type { World } from "./world.ts";
@@ -165,8 +166,9 @@ export class Client {
 
   #random(): Ask {
     const token = `${this.id}:${this.#xidNext}:`;
-    const { dataBytesMax } = this.#world.plan;
-    const ask = randomAsk({ chance: this.#chance, dataBytesMax, token, made: this.#made });
+    const { dataBytesMax, frameBytesMax } = this.#world.plan;
+    const isWide = frameBytesMax === frameBytesShort;
+    const ask = randomAsk({ chance: this.#chance, dataBytesMax, isWide, token, made: this.#made });
     return ask.watch && this.#watches.size >= watchesMax ? readAsk(ask.op, ask.path, false) : ask;
   }
 

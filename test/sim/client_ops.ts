@@ -51,6 +51,8 @@ const parents = ["/a", "/b", ""];
 export interface Asker {
   readonly chance: Chance;
   readonly dataBytesMax: number;
+  /** Requests of many parts, which make txns longer than themselves. */
+  readonly isWide: boolean;
   /** Unique. */
   readonly token: string;
   /** Sequential znodes that were made. */
@@ -113,6 +115,7 @@ export function randomAsk(asker: Asker): Ask {
     [4, "container"],
     [3, "ttl"],
     [4, "child"],
+    [asker.isWide ? 30 : 0, "wide"],
     [18, "set"],
     [12, "delete"],
     [7, "multi"],
@@ -142,6 +145,16 @@ export function randomAsk(asker: Asker): Ask {
       const ttlMs = c.pick([1, 200, 1000, 100_000]);
       const write = (w: Writer) => writeCreateTtlRequest(w, path, data, aclOpen, 5, ttlMs);
       return { op: OpCode.CreateTtl, path, watch: false, text: `create ${path} for ${ttlMs} ms`, write };
+    }
+    case "wide": {
+      // An `auth` entry is a few bytes, and what it stands for is more: the txn may be too long.
+      const id = { scheme: "auth", id: "" };
+      const acls: readonly Acl[] = [{ perms: 31, id }, { perms: 1, id }];
+      const count = c.between(4, 16);
+      const part = { kind: "create", op: OpCode.Create, path: "/s-", data: null, acls, flags: 3 } as const;
+      const ops: MultiOp[] = Array.from({ length: count }, () => part);
+      const write = (w: Writer) => writeMultiRequest(w, ops);
+      return { op: OpCode.Multi, path: "", watch: false, text: `multi of ${count} ephemerals`, write };
     }
     case "child":
       return createAsk(c.pick(reaped.slice(4)), c.pick([0, 1]), dataOf(asker));

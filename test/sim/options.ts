@@ -24,7 +24,7 @@ export function optionsOf(
     sessionTimeoutMsMin: plan.tickMs * 2,
     sessionTimeoutMsMax: plan.tickMs * 20,
     digestEnabled: plan.digestEnabled,
-    lengths: lengthsOf(),
+    lengths: lengthsOf(plan.frameBytesMax, 0),
     judge: {
       extendedTypes: true,
       skipAcl: plan.plant === "aclUnchecked",

@@ -7,6 +7,7 @@
  */
 import type { QuorumGroup } from "../../src/core/base/quorum.ts";
 import type { Plant } from "./plants.ts";
+import { frameBytesMax } from "../../src/core/base/limits.ts";
 import { Chance } from "./prng.ts";
 
 export type FaultKind =
@@ -82,6 +83,8 @@ export interface Plan {
   readonly opsPerSecond: number;
   readonly pipelineMax: number;
   readonly dataBytesMax: number;
+  /** Longest frame of a client; a txn may be a little longer, and one that would be longer still is refused. */
+  readonly frameBytesMax: number;
   /** How likely a peer dies at a disk command, of whatever kind. */
   readonly crashAtDisk: number;
   /** And at any step. */
@@ -89,6 +92,9 @@ export interface Plan {
   readonly faults: readonly Fault[];
   readonly faultsEndMs: number;
 }
+
+/** So short that closing a session of some dozen ephemerals takes several txns, at the cost of nothing. */
+export const frameBytesShort = 1024;
 
 const kinds: readonly (readonly [number, FaultKind])[] = [
   [14, "crash"],
@@ -140,6 +146,7 @@ export function planOf(seed: number, peers: "3" | "5" | "mix", plant: Plant): Pl
   const tickMs = c.pick([100, 200, 200, 400]);
   const atTheEnd = c.happens(0.12);
   const fresh = c.happens(0.7);
+  const dataBytesMax = c.pick([20, 20, 200, 1500]);
   const diskMsMin = c.pick([0.05, 0.5, 2]);
   return {
     seed,
@@ -180,7 +187,8 @@ export function planOf(seed: number, peers: "3" | "5" | "mix", plant: Plant): Pl
     clients: c.between(2, 4),
     opsPerSecond: c.pick([5, 10, 20]),
     pipelineMax: c.pick([1, 4, 12]),
-    dataBytesMax: c.pick([20, 20, 200, 1500]),
+    dataBytesMax,
+    frameBytesMax: dataBytesMax <= 200 && c.happens(0.3) ? frameBytesShort : frameBytesMax,
     crashAtDisk: c.happens(0.3) ? c.pick([0.005, 0.02, 0.06]) : 0,
     crashAtStep: c.happens(0.2) ? c.pick([0.0005, 0.002]) : 0,
     faults,

@@ -8,6 +8,7 @@
 import { OpCode } from "../../src/core/wire/opcodes.ts";
 import { aclOpenBytes } from "../../src/core/tree/acl.ts";
 import { rootRow } from "../../src/core/tree/tree.ts";
+import { sessionIdOf } from "../../src/core/base/zxid.ts";
 import type { Peer } from "../../src/core/peer/peer.ts";
 
 export type Plant = "none" | keyof typeof plantTexts;
@@ -27,6 +28,7 @@ export const plantTexts = {
   addressForgotten: "a member knows no client's address",
   closeRaisesPzxid: "a replayed closeSession raises the pzxid of a parent",
   closeLeavesEphemeral: "a closeSession leaves the last ephemeral of its session",
+  longCloseLeavesRest: "a closeSession takes only the ephemerals that its txn lists",
   closeLeavesSession: "a learner keeps a session that was closed",
   sessionRenewalLost: "a learner names no living sessions to its leader",
   sessionTimeoutHalved: "a member keeps half the timeout of a session",
@@ -105,6 +107,9 @@ export function plantInPeer(plant: Plant, peer: Peer): void {
       };
       return;
     }
+    case "longCloseLeavesRest":
+      applier.finishSessionClose = (hi, lo) => sessions.close(sessionIdOf(hi, lo));
+      return;
     case "closeLeavesSession": {
       const close = sessions.close.bind(sessions);
       sessions.close = (id) => {

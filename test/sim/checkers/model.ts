@@ -132,6 +132,15 @@ export class Model implements TxnVisitor {
     this.#checkSession(zxid, session, cxid, type);
     const known = walkTxn(bytes, 0, bytes.length, this);
     hold(known, "txns are well-formed", () => `${hex(zxid)} ${this.told}`);
+    if (type === OpCode.CloseSession) this.#finishClose(session, zxid);
+  }
+
+  /** A closeSession lists what fits into a txn; the rest of the session's ephemerals goes with it. */
+  #finishClose(session: bigint, zxid: number): void {
+    for (const [path, { versions }] of this.#nodes) {
+      const last = versions.at(-1);
+      if (last?.exists === true && last.ownerShown === session) this.#removed(path, zxid);
+    }
   }
 
   #checkSession(zxid: number, session: bigint, cxid: number, type: number): void {
@@ -227,7 +236,10 @@ export class Model implements TxnVisitor {
   }
 
   deleted(bytes: Uint8Array, pathStart: number, pathEnd: number, zxid: number): void {
-    const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
+    this.#removed(decoder.decode(bytes.subarray(pathStart, pathEnd)), zxid);
+  }
+
+  #removed(path: string, zxid: number): void {
     this.told += ` ${path}`;
     const node = this.#node(path);
     hold(

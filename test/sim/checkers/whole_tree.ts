@@ -35,7 +35,7 @@ export function checkWholeTree(who: string, tree: Tree, zxid: number, model: Mod
       "whole trees",
       () =>
         `${who} has ${path} at ${hex(zxid)} as ${JSON.stringify(stat)}, not ${
-          JSON.stringify({ ...wanted, owner: "", acls: "", data: "", cversion, pzxid })
+          JSON.stringify({ ...wanted, owner: "", ownerShown: "", acls: "", data: "", cversion, pzxid })
         }`,
     );
     const owner = BigInt.asIntN(64, sessionIdOf(stat.ownerHi, stat.ownerLo));
