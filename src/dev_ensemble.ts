@@ -217,7 +217,19 @@ class Ensemble {
       `admin=${of("admin").join(",")} data=${this.#peers[0]?.plan.dataDir.replace(/\/peer-\d+$/, "")} ` +
       `sync=${of("sync")[0]} runtime=${info.runtime}/${info.runtimeVersion} pid=${info.pid}\n` +
       `${lines.join("\n")}\n` +
+      `Ports: ${rangesText(this.#peers.flatMap(({ plan }) => plan.ports))}\n` +
       `Connect with: ./scripts/zoolet cli -server ${clients.join(",")}   (or zkCli.sh, kazoo, any ` +
       "ZooKeeper client). Stop with Ctrl-C.\n";
   }
+}
+
+/** `2181-2189, 8080-8082` */
+function rangesText(ports: readonly number[]): string {
+  const ranges: { from: number; to: number }[] = [];
+  for (const port of [...ports].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last !== undefined && port === last.to + 1) last.to = port;
+    else ranges.push({ from: port, to: port });
+  }
+  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(", ");
 }

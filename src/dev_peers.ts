@@ -1,9 +1,10 @@
 /**
  * Dev peers: ports, directories and configurations for the peers of `zoolet dev`.
  *
- * Ports for members follow from the client's: 2181 has 2888 and 3888, so the next start has the same
- * ones and two ensembles with clients' ports apart do not meet. Where something else has one of them,
- * the next one that is free is taken.
+ * All ports of a run are in one short range: those for clients, then those for members, then, where
+ * clients' ports were asked for, those of the admin endpoints. So the next start has the same ones, and
+ * two ensembles meet only where their ranges do. Where something else has one of them, the next one that
+ * is free is taken.
  *
  * Always true: what is written is a configuration as anybody could write it, so a peer can also be
  * started by hand with `zoolet server`.
@@ -15,6 +16,8 @@ export interface PeerPlan {
   /** `peer 1` */
   readonly name: string;
   readonly sid: number;
+  /** All of its ports, without those that the system chooses. */
+  readonly ports: readonly number[];
   readonly dataDir: string;
   readonly configFile: string;
   /** `scripts/zoolet` of this clone. */
@@ -29,9 +32,6 @@ export class DevError extends Error {
 const host = "127.0.0.1";
 const clientPortFirst = 2181;
 const adminPortFirst = 8080;
-/** 2181 to 2888 and 3888, as in every example. */
-const quorumAbove = 707;
-const electionAbove = 1707;
 const portMax = 65_535;
 /** How far a free port is looked for. */
 const triesMax = 200;
@@ -56,7 +56,9 @@ export async function makePeers(runtime: Runtime, command: DevCommand): Promise<
     files.makeDirectory(directory);
     files.write(`${directory}/myid`, `${sid}\n`);
     files.write(configFile, configText(command, ports, own, directory));
-    return { name: `peer ${sid}`, sid, dataDir: directory, configFile, script };
+    const { client, admin, quorum, election } = own;
+    const known = [client, quorum, election, ...(admin === 0 ? [] : [admin])];
+    return { name: `peer ${sid}`, sid, ports: known, dataDir: directory, configFile, script };
   });
 }
 
@@ -106,28 +108,27 @@ async function choosePorts(runtime: Runtime, command: DevCommand): Promise<reado
   };
 
   const peers = Array.from({ length: command.peers }, (_, i) => i);
-  const clients: number[] = [];
-  for (const i of peers) {
-    if (command.port === 0) {
-      clients.push(await anyFree(runtime, taken));
-      continue;
-    }
-    const port = (command.port ?? clientPortFirst) + i;
-    if (port > portMax) {
-      throw new DevError(`--port ${command.port} leaves no ports for ${command.peers} peers`);
-    }
-    if (!await isFree(port)) {
-      throw new DevError(
-        `port ${port} on ${host} is taken; choose others with --port, or 0 for any free ones`,
-      );
-    }
-    clients.push(port);
+  const first = command.port === 0
+    ? await anyRange(runtime, 4 * command.peers)
+    : command.port ?? clientPortFirst;
+  if (first + 4 * command.peers - 1 > portMax) {
+    throw new DevError(`--port ${first} leaves no ports for ${command.peers} peers`);
+  }
+  const clients = peers.map((i) => first + i);
+  for (const port of clients) {
+    if (await isFree(port)) continue;
+    throw new DevError(`port ${port} on ${host} is taken; choose others with --port, or 0 for any free ones`);
+  }
+  const members: (Omit<Ports, "admin">)[] = [];
+  const next = first + command.peers;
+  for (const client of clients) {
+    members.push({ client, quorum: await nextFree(next), election: await nextFree(next) });
   }
   const ports: Ports[] = [];
-  for (const [i, client] of clients.entries()) {
+  for (const [i, member] of members.entries()) {
     // Who asks for a port gets it, or a warning of the peer; who does not, gets a free one.
     const admin = command.adminPort === null
-      ? await nextFree(adminPortFirst + i)
+      ? await nextFree(command.port === null ? adminPortFirst : next)
       : command.adminPort === 0
       ? 0
       : command.adminPort + i;
@@ -135,12 +136,7 @@ async function choosePorts(runtime: Runtime, command: DevCommand): Promise<reado
       throw new DevError(`--admin-port ${command.adminPort} leaves no ports for all peers`);
     }
     taken.add(admin);
-    ports.push({
-      client,
-      admin,
-      quorum: await nextFree(client + quorumAbove),
-      election: await nextFree(client + electionAbove),
-    });
+    ports.push({ ...member, admin });
   }
   return ports;
 }
@@ -155,16 +151,17 @@ async function tryPort(runtime: Runtime, port: number): Promise<boolean> {
   }
 }
 
-async function anyFree(runtime: Runtime, taken: Set<number>): Promise<number> {
+/** The first of `count` ports in a row that are free, where the system would give one. */
+async function anyRange(runtime: Runtime, count: number): Promise<number> {
   for (let i = 0; i < triesMax; i++) {
     const listener = await listen(runtime, 0);
     const { port } = listener;
     await listener.close();
-    if (taken.has(port)) continue;
-    taken.add(port);
-    return port;
+    let free = 0;
+    while (free < count && port + free <= portMax && await tryPort(runtime, port + free)) free++;
+    if (free === count) return port;
   }
-  throw new DevError("the system gave no free port");
+  throw new DevError("the system gave no free ports");
 }
 
 function listen(runtime: Runtime, port: number) {

@@ -144,8 +144,9 @@ describe("zoolet dev", () => {
   });
 
   it("stops its peers in order, and has the same ports for members at its next start", async () => {
-    // Three in a row, far from those that the system gives to clients.
-    const port = 14_000 + process.pid % 5000;
+    // All ports of the run in a row, below those that the system gives to clients, and apart from those
+    // of another run of this test.
+    const port = 14_000 + 12 * (process.pid % 1500);
     const config = join(place.path, "b", "peer-1", "zoolet.toml");
     const seen: string[] = [];
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -155,6 +156,10 @@ describe("zoolet dev", () => {
       try {
         assert.deepEqual(ports, [port, port + 1, port + 2]);
         seen.push(readFileSync(config, "utf8"));
+        const used = [...seen.join("").matchAll(/127\.0\.0\.1:(\d+):(\d+)/g)]
+          .flatMap(([, quorum, election]) => [Number(quorum), Number(election)]);
+        for (const one of used) assert.ok(one >= port + 3 && one < port + 20, `${one} is far from ${port}`);
+        assert.match(child.stdout, new RegExp(`^Ports: ${port}-`, "m"));
         // By id: after Deno's own `kill` the exit code is not told.
         process.kill(child.pid, signal);
         assert.ok(await child.exited(endMs), child.describe());
