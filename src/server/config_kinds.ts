@@ -92,8 +92,8 @@ export const kinds = {
   },
   frameBytes: {
     shape: "integer",
-    allowed: `bytes from 1024 to ${frameBytesMaxMax}`,
-    schema: range(1024, frameBytesMaxMax),
+    allowed: `bytes from 1 to ${frameBytesMaxMax}`,
+    schema: range(1, frameBytesMaxMax),
   },
   /** As in the original, which takes what is below for the least. */
   frameExtraBytes: {

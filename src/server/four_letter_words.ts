@@ -2,7 +2,7 @@
  * Four-letter words: the questions that operators type into `nc`, answered to the letter.
  *
  * Pure: a word and a source of status in, text out. The listener recognises a word in the first four
- * bytes of a connection (`isWord`), waits for `wordBytes(word)` bytes, writes `answerWord` and closes
+ * bytes of a connection (`isWord`), waits for as many bytes as `wordBytes` says, writes `answerWord` and closes
  * once that is sent and what the other side still sends is read. The shapes are those of
  * operations.md 2; where a fact of ours has no place in them it is appended at the end, where parsers
  * that go by line order (Datadog on `stat`) and those that grep (`Mode` in zkServer.sh) do not look.
@@ -88,9 +88,12 @@ export function isWord(bytes: Uint8Array): boolean {
   return wordOf(bytes) !== null;
 }
 
-/** Bytes to wait for before answering: `stmk` carries a mask. At the end of input, answer with what there is. */
-export function wordBytes(word: Word): number {
-  return word === "stmk" ? 12 : 4;
+/** Bytes to wait for before answering: `stmk` carries a mask. What is refused is refused at once. */
+export function wordBytes(
+  word: Word,
+  settings: Pick<ServerSettings, "fourLetterWords" | "readOnlyMode">,
+): number {
+  return word === "stmk" && wordEnabled(word, settings) ? 12 : 4;
 }
 
 /** `srvr` always is: every health check uses it. `isro` is with read-only mode, for clients that look for a server. */

@@ -115,7 +115,7 @@ export function makeServer(parts: ServerParts): MadeServer {
     words: {
       bytes(head) {
         const word = wordOf(head);
-        return word === null ? 0 : wordBytes(word);
+        return word === null ? 0 : wordBytes(word, settings);
       },
       answer(asked, secure) {
         const word = wordOf(asked);

@@ -364,3 +364,12 @@ test("what is misspelt is told beside what is therefore missing", () => {
     "zoo.cfg:3: foo is not a known setting and is ignored",
   ]);
 });
+
+test("jute.maxbuffer may be small, as with Apache, and not nothing", () => {
+  const load = (bytes: string) =>
+    loadSettings(fakeFiles({ "zoo.cfg": `dataDir=/x\nclientPort=1\njute.maxbuffer=${bytes}\n` }), "zoo.cfg");
+  for (const bytes of ["1", "512", "1023"]) {
+    assert.equal(settingsOf(load(bytes)).frameBytesMax, Number(bytes));
+  }
+  for (const bytes of ["0", "-1"]) assert.ok("problems" in load(bytes), bytes);
+});

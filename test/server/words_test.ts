@@ -166,8 +166,10 @@ test("short words have no newline, resets do", () => {
 
 test("stmk takes eight bytes behind the word and gtmk tells them back", () => {
   const source = fakeSource();
-  assert.equal(wordBytes("stmk"), 12);
-  assert.equal(wordBytes("gtmk"), 4);
+  assert.equal(wordBytes("stmk", source.settings), 12);
+  assert.equal(wordBytes("gtmk", source.settings), 4);
+  // What is refused waits for no mask, as in the original.
+  assert.equal(wordBytes("stmk", { fourLetterWords: new Set(["ruok"]), readOnlyMode: false }), 4);
   // The mask sits in the middle of a larger buffer, as it does in a socket's chunk.
   const chunk = Uint8Array.of(9, 9, 9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 9);
   assert.equal(answerWord("stmk", source, { secure: false, rest: chunk.subarray(3) }), "-2");

@@ -336,7 +336,8 @@ export class Peer implements Place {
     this.outbox.note(
       "error",
       "digest_mismatch",
-      `${count} of ${what} left another tree than when they were written: compare with another copy`,
+      `${count} of ${what} left another tree than when they were written; compare with another copy: ` +
+        "curl http://HOST:ADMINPORT/commands/hash lists zxids, and the same zxid has the same digest",
       { mismatches: count, zxid: zxidHex(this.zxid) },
     );
   }
