@@ -150,8 +150,10 @@ export class Member {
     rmSync(this.dataDirectory, { recursive: true, force: true });
   }
 
-  word(text: string, timeoutMs = 3000): Promise<string> {
-    return askText(this.ports.client, text, timeoutMs);
+  word(text: string, timeoutMs = 10_000): Promise<string> {
+    return askText(this.ports.client, text, timeoutMs).catch((error: unknown) => {
+      throw new Error(`Cannot ask ${this.name} for ${text}: ${String(error)}`, { cause: error });
+    });
   }
 
   async role(): Promise<Role> {
