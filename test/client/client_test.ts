@@ -358,7 +358,7 @@ describe("the client without a server", () => {
   });
 
   it("refuses a connect string that it cannot read, and says what is wrong with it", () => {
-    for (const servers of ["", "/a", "host:99999", "a:b", "::1:2181", "h:1/a//b", "h:1/a/"]) {
+    for (const servers of ["", "/a", "host:99999", "a:b", "h:1/a//b", "h:1/a/"]) {
       assert.throws(() => connect(runtime, { servers }), /Cannot use/, servers);
     }
   });
