@@ -91,6 +91,9 @@ export const strangersRequestsHeldBytesMax = 256 << 10;
 /** Bytes of proposals that may wait for the silent disk of a follower before it leaves its leader. */
 export const followerBytesWaitingMax = 128 << 20;
 
+/** Bytes of one setWatches that are served before others have their turn: it has a path in five bytes. */
+export const setWatchesBytesAtOnce = 8 << 10;
+
 /** Bytes of reads that may wait behind writes; beyond it no new request is read from who has some. */
 export const waitingBytesPause = 16 << 20;
 

@@ -5,7 +5,13 @@
  * caller's. Checks come in the original's order.
  */
 import { trimBlanks } from "../base/blanks.ts";
-import { ephemeralLooksMax, replyBytesMax, replyBytesPause } from "../base/limits.ts";
+import {
+  ephemeralLooksMax,
+  replyBytesMax,
+  replyBytesPause,
+  setWatchesBytesAtOnce,
+  unsentBytesPause,
+} from "../base/limits.ts";
 import { aclAllows, aclIdOpen, aclMasked } from "../tree/acl.ts";
 import { pathHasNul } from "../tree/path.ts";
 import { statBlank, writeStatOf } from "../tree/stat.ts";
@@ -34,6 +40,17 @@ const stat = statBlank();
 
 /** An event that setWatches owes right away. */
 export type Emit = (type: EventType, bytes: Uint8Array, start: number, end: number) => void;
+
+/** How far a setWatches came. */
+export class WatchesPlace {
+  since = 0;
+  list = -1;
+  /** Paths of that list that are left. */
+  left = 0;
+  /** Where the next one is; 0 as long as nothing was looked at. */
+  at = 0;
+  isDone = false;
+}
 
 export interface ReadsOptions {
   readonly skipAcl: boolean;
@@ -119,6 +136,8 @@ export class Reads {
 
   /** How long a reply will be, about, for requests whose reply may be much longer than they are. */
   replyBytes(op: number, r: Reader): number {
+    // A write behind a long one would have to wait for all of it, so nothing is taken behind it.
+    if (isSlow(op, r.left)) return unsentBytesPause + 1;
     if (op !== OpCode.MultiRead) return this.#replyBytesOf(op, r);
     const { bytes } = r;
     let sum = 0;
@@ -348,28 +367,46 @@ export class Reads {
     return found ? ErrorCode.Ok : ErrorCode.NoWatcher;
   }
 
-  /** Watches come back after a reconnect; what was missed meanwhile is told at once. server-semantics 4.2. */
-  setWatches(r: Reader, caller: ReadCaller, emit: Emit, withPersistent: boolean): number {
-    const since = r.i64AsNumber();
-    const lists: { start: number; count: number }[] = [];
-    for (let i = 0; i < (withPersistent ? 5 : 3); i++) {
-      const count = r.i32();
-      if (count === -1) return ErrorCode.MarshallingError;
-      lists.push({ start: r.at, count: Math.max(0, count) });
-      for (let k = 0; k < count; k++) {
-        if (r.span() < 0) return ErrorCode.MarshallingError;
+  /**
+   * Watches come back after a reconnect; what was missed meanwhile is told at once. server-semantics 4.2.
+   * One call does so much; `place` says whether that was all. One that can't be read does nothing.
+   */
+  setWatches(
+    r: Reader,
+    caller: ReadCaller,
+    emit: Emit,
+    withPersistent: boolean,
+    place: WatchesPlace,
+  ): number {
+    const lists = withPersistent ? 5 : 3;
+    if (place.at === 0) {
+      place.since = r.i64AsNumber();
+      place.at = r.at;
+      for (let i = 0; i < lists; i++) {
+        const count = r.i32();
+        if (count === -1) return ErrorCode.MarshallingError;
+        for (let k = 0; k < count; k++) if (r.span() < 0) return ErrorCode.MarshallingError;
       }
+      if (r.failed) return ErrorCode.MarshallingError;
     }
-    if (r.failed) return ErrorCode.MarshallingError;
-    for (const [which, { start, count }] of lists.entries()) {
-      r.at = start;
-      for (let k = 0; k < count; k++) {
-        const length = r.span();
-        if (!this.#setWatch(which, r.bytes, r.at - length, r.at, since, caller, emit)) {
-          return ErrorCode.QuotaExceeded;
+    r.at = place.at;
+    const until = r.at + setWatchesBytesAtOnce;
+    while (r.at < until) {
+      if (place.left <= 0) {
+        if (++place.list === lists) {
+          place.isDone = true;
+          return ErrorCode.Ok;
         }
+        place.left = r.i32();
+        continue;
+      }
+      place.left--;
+      const length = r.span();
+      if (!this.#setWatch(place.list, r.bytes, r.at - length, r.at, place.since, caller, emit)) {
+        return ErrorCode.QuotaExceeded;
       }
     }
+    place.at = r.at;
     return ErrorCode.Ok;
   }
 
@@ -420,6 +457,11 @@ export class Reads {
     table.add(number, bytes, start, end, mode);
     return this.#data.weight + this.#child.weight <= watchesMax || makeRoom(number);
   }
+}
+
+/** Is this too long for one turn? `length` is that of the request. */
+export function isSlow(op: number, length: number): boolean {
+  return (op === OpCode.SetWatches || op === OpCode.SetWatches2) && length > setWatchesBytesAtOnce;
 }
 
 /** Which modes a WatcherType means in each table; none for an unknown type. server-semantics 4.3. */

@@ -6,6 +6,7 @@
  * Java, Python and Node clients match replies by position: nothing may overtake (client-protocol 3.4).
  */
 import { assert } from "../base/assert.ts";
+import type { WatchesPlace } from "../ops/reads.ts";
 import type { Id } from "../wire/records.ts";
 
 export interface Waiting {
@@ -19,6 +20,8 @@ export interface Waiting {
   readonly replyBytes: number;
   /** A sync whose leader was not heard yet: neither it nor what is behind it may be answered. */
   blocked: boolean;
+  /** How far it came, if it is one that takes several turns. */
+  readonly place: WatchesPlace | null;
 }
 
 export class ClientOrder {
@@ -35,8 +38,13 @@ export class ClientOrder {
 
   /** What is next is a waiting request that may be answered. */
   get isReady(): boolean {
+    return this.ready !== null;
+  }
+
+  /** The oldest entry if it is a waiting request that may be answered, else null. */
+  get ready(): Waiting | null {
     const entry = this.#entries[this.#head];
-    return typeof entry === "object" && !entry.blocked;
+    return typeof entry === "object" && !entry.blocked ? entry : null;
   }
 
   pushWrite(): void {
@@ -61,10 +69,10 @@ export class ClientOrder {
     else this.#advance();
   }
 
-  /** The oldest entry if it is a waiting request, taken out; else null. */
+  /** Takes `ready` out. */
   shiftWaiting(): Waiting | null {
-    const entry = this.#entries[this.#head];
-    if (entry === undefined || typeof entry === "number" || entry.blocked) return null;
+    const entry = this.ready;
+    if (entry === null) return null;
     this.outstanding--;
     this.replyBytesWaiting -= entry.replyBytes;
     this.#advance();

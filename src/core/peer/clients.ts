@@ -18,7 +18,7 @@ import { fail } from "../base/assert.ts";
 import { sessionHex, type SessionId, sessionIdOf } from "../base/zxid.ts";
 import { type Applier, writeEvent } from "../ops/applier.ts";
 import { beginFrame, endFrame, failFrame, headerFrame } from "../ops/frames.ts";
-import { type Emit, type Reads, writeMultiEnd } from "../ops/reads.ts";
+import { type Emit, isSlow, type Reads, WatchesPlace, writeMultiEnd } from "../ops/reads.ts";
 import { authenticate } from "../session/auth.ts";
 import { passwordMatches } from "../session/password.ts";
 import type { Session, SessionTable } from "../session/table.ts";
@@ -287,6 +287,10 @@ export class Clients {
       case OpCode.GetAllChildrenNumber:
       case OpCode.AddWatch:
       case OpCode.WhoAmI:
+        if (isSlow(op, r.left)) {
+          this.#wait(connection, bytes, start, end, this.#reads.replyBytes(op, r), new WatchesPlace());
+          return this.readsBehind(connection);
+        }
         if (connection.order.empty) return this.#read(connection, xid, op, r, this.monoMs);
         this.#wait(connection, bytes, start, end, this.#reads.replyBytes(op, r));
         return;
@@ -312,9 +316,17 @@ export class Clients {
     }
   }
 
-  #wait(connection: Connection, bytes: Uint8Array, start: number, end: number, replyBytes: number): Waiting {
+  #wait(
+    connection: Connection,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    replyBytes: number,
+    place: WatchesPlace | null = null,
+  ): Waiting {
     const { identities } = connection;
-    const waiting = { bytes, start, end, arrivedMs: this.monoMs, identities, replyBytes, blocked: false };
+    const arrivedMs = this.monoMs;
+    const waiting: Waiting = { bytes, start, end, arrivedMs, identities, replyBytes, blocked: false, place };
     this.table.pushWaiting(connection, waiting);
     return waiting;
   }
@@ -369,17 +381,11 @@ export class Clients {
   #read(connection: Connection, xidAsked: number, op: number, r: Reader, arrivedMs: number): void {
     const { out } = connection;
     const xid = op === OpCode.Ping ? Xid.Ping : xidAsked;
-    // Events of setWatches precede its reply, so the reply's frame begins after them.
     if (op === OpCode.SetWatches || op === OpCode.SetWatches2) {
-      const emit: Emit = (type, bytes, start, end) => {
-        writeEvent(out, -1, type, bytes, start, end);
-        connection.packetsSent++;
-      };
-      const code = this.#reads.setWatches(r, connection, emit, op === OpCode.SetWatches2);
-      // No client looks at the code: it would believe that it has watches that it has not.
-      if (code === ErrorCode.QuotaExceeded) return this.#refuseWatches(connection);
-      headerFrame(out, xid, this.applier.zxid, code);
-      return this.#answered(connection, 20, arrivedMs);
+      const place = new WatchesPlace();
+      const code = this.#setWatches(connection, op, r, place);
+      if (code !== ErrorCode.QuotaExceeded) this.#watchesSet(connection, xid, code, arrivedMs);
+      return;
     }
     const at = beginFrame(out, xid, this.applier.zxid);
     const code = this.#reads.answer(op, r, out, connection);
@@ -394,6 +400,23 @@ export class Clients {
       }
     }
     this.#answered(connection, out.length - at, arrivedMs);
+  }
+
+  /** The watches of one turn. Their events precede the reply, so its frame begins after them. */
+  #setWatches(connection: Connection, op: number, r: Reader, place: WatchesPlace): number {
+    const emit: Emit = (type, bytes, start, end) => {
+      writeEvent(connection.out, -1, type, bytes, start, end);
+      connection.packetsSent++;
+    };
+    const code = this.#reads.setWatches(r, connection, emit, op === OpCode.SetWatches2, place);
+    // No client looks at the code: it would believe that it has watches that it has not.
+    if (code === ErrorCode.QuotaExceeded) this.#refuseWatches(connection);
+    return code;
+  }
+
+  #watchesSet(connection: Connection, xid: number, code: number, arrivedMs: number): void {
+    headerFrame(connection.out, xid, this.applier.zxid, code);
+    this.#answered(connection, 20, arrivedMs);
   }
 
   #refuseWatches(connection: Connection): void {
@@ -455,7 +478,10 @@ export class Clients {
    * on once the client took some.
    */
   readsBehind(connection: Connection): void {
-    while (connection.flow.owed <= replyBytesPause && this.#readNext(connection));
+    while (connection.flow.owed <= replyBytesPause && this.#readNext(connection)) {
+      // The others have their turn before the rest of a long one.
+      if ((connection.order.ready?.place?.at ?? 0) > 0) return;
+    }
   }
 
   /** A write of this connection is about to change the tree: the reads before it must not see that. */
@@ -472,12 +498,25 @@ export class Clients {
   }
 
   #readNext(connection: Connection): boolean {
-    const waiting = this.table.shiftWaiting(connection);
+    const waiting = connection.order.ready;
     if (waiting === null) return false;
     const r = this.#reader;
     r.reset(waiting.bytes, waiting.start, waiting.end);
     const xid = r.i32();
     const op = r.i32();
+    const { place } = waiting;
+    if (place !== null) {
+      const code = this.#setWatches(connection, op, r, place);
+      if (code === ErrorCode.QuotaExceeded) return false;
+      if (code === ErrorCode.Ok && !place.isDone) {
+        this.table.touch(connection);
+        return true;
+      }
+      this.table.shiftWaiting(connection);
+      this.#watchesSet(connection, xid, code, waiting.arrivedMs);
+      return true;
+    }
+    this.table.shiftWaiting(connection);
     const { identities } = connection;
     connection.identities = waiting.identities;
     this.#read(connection, xid, op, r, waiting.arrivedMs);

@@ -8,6 +8,7 @@ import {
   identityBytesMax,
   lengthsOf,
   replyBytesMax,
+  setWatchesBytesAtOnce,
   unsentBytesPause,
 } from "../../../src/core/base/limits.ts";
 import { ErrorCode } from "../../../src/core/wire/errors.ts";
@@ -23,13 +24,15 @@ import {
   writePathRequest,
   writeSetAclRequest,
   writeSetDataRequest,
+  writeSetWatches2Request,
   writeWatchableRequest,
 } from "../../../src/core/wire/requests.ts";
 import { sessionIdOf } from "../../../src/core/base/zxid.ts";
 import { reaperLooksMax } from "../../../src/core/peer/reaper.ts";
 import { I, Tree } from "../../../src/core/tree/tree.ts";
 import { SessionTable } from "../../../src/core/session/table.ts";
-import { bornWallMs, Driver, txnsOf } from "./driver.ts";
+import type { Writer } from "../../../src/core/wire/writer.ts";
+import { bornWallMs, Driver, type DriverLine, txnsOf } from "./driver.ts";
 
 const megabyte = new Uint8Array(1_000_000);
 
@@ -183,6 +186,75 @@ test("a round of the reaper looks at a bounded number of containers in one tick"
     driver.settle();
   }
   assert.equal(tree.containers.size, count - 100);
+});
+
+const rearmed = (w: Writer) =>
+  writeSetWatches2Request(w, 0, {
+    data: Array.from({ length: 5000 }, (_, i) => `/gone${i}`),
+    exists: Array.from({ length: 10_000 }, (_, i) => `/e${i}`),
+    children: ["/"],
+    persistent: Array.from({ length: 10_000 }, (_, i) => `/p${i}`),
+    persistentRecursive: ["/r"],
+  });
+
+/** The xids of what came, without those of events, whose number goes before each. */
+function xidsOf(line: DriverLine): number[] {
+  const xids: number[] = [];
+  let events = 0;
+  for (const frame of line.take()) {
+    const { xid } = readReplyHeader(new Reader(frame));
+    if (xid === -1) events++;
+    else xids.push(events, xid);
+  }
+  return xids;
+}
+
+test("a long setWatches is served a few paths at each step, and what comes behind it waits", () => {
+  const driver = new Driver();
+  const line = driver.connect();
+  const { peer } = driver;
+  let looks = 0;
+  let looksMost = 0;
+  const { findLive } = peer.tree;
+  peer.tree.findLive = (...asked) => {
+    looks++;
+    return findLive.apply(peer.tree, asked);
+  };
+  const { step } = peer;
+  const known = () => peer.dataWatches.size + peer.childWatches.size;
+  peer.step = (event) => {
+    const before = known();
+    looks = 0;
+    const outbox = step.call(peer, event);
+    looksMost = Math.max(looksMost, looks + known() - before);
+    return outbox;
+  };
+  const create = (w: Writer) => writeCreateRequest(w, "/e1", null, aclOpen, 0);
+  // At once, and behind a write in flight; the write behind it sees to it that all its watches are there.
+  const first = line.send(OpCode.SetWatches2, rearmed);
+  line.send(OpCode.Ping);
+  assert.deepEqual(xidsOf(line), [5000, first, 5000, -2]);
+  assert.equal(known(), 10_000 + 1 + 2 * 10_000 + 1);
+  const third = line.send(OpCode.SetData, (w) => writeSetDataRequest(w, "/", new Uint8Array(1), -1));
+  const fourth = line.send(OpCode.SetWatches2, rearmed);
+  const fifth = line.send(OpCode.Create, create);
+  driver.settle();
+  assert.deepEqual(xidsOf(line), [0, third, 5000, fourth, 5002, fifth]);
+  assert.ok(looksMost <= setWatchesBytesAtOnce / 4, `${looksMost} looks at one step`);
+  assert.deepEqual([peer.outstanding, peer.waitingBytes], [0, 0]);
+});
+
+test("a line that ends within a long setWatches leaves nothing behind", () => {
+  const driver = new Driver();
+  const line = driver.connect();
+  const { peer } = driver;
+  line.isSlow = true;
+  line.send(OpCode.SetWatches2, rearmed);
+  assert.deepEqual([peer.outstanding, line.connection.order.isReady], [1, true]);
+  line.close();
+  for (let i = 0; i < 4; i++) driver.tick();
+  assert.deepEqual([peer.outstanding, peer.waitingBytes, peer.dataWatches.size], [0, 0, 0]);
+  assert.equal(driver.open().connection.number, line.connection.number);
 });
 
 test("a connection proves a bounded number of identities", () => {
