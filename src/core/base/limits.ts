@@ -74,7 +74,7 @@ export const replyBytesMax = 16 << 20;
  * Ephemerals that one getEphemerals may look at; each one listed counts for several. It is about 10 ms of work, and
  * beyond it the request is refused.
  */
-export const ephemeralLooksMax = 100_000;
+export const ephemeralLooksMax = 30_000;
 /** Identities that one connection may prove, and the bytes of their text: a follower sends them with each write. */
 export const identitiesMax = 256;
 export const identityBytesMax = 64 << 10;

@@ -17,7 +17,7 @@ export interface ReaperOptions {
 
 const paceMsMax = 3000;
 /** So many candidates are looked at in one tick, and so many paths found and handed out. */
-export const reaperLooksMax = 20_000;
+export const reaperLooksMax = 10_000;
 const queueMax = 1000;
 
 export class Reaper {
