@@ -11,13 +11,13 @@ import {
   writeAuthRequest,
   writeConnectRequest,
   writeRequestHeader,
-  writeSetWatchesRequest,
+  writeSetWatches2Request,
 } from "../../src/core/wire/requests.ts";
 import { Writer } from "../../src/core/wire/writer.ts";
 import type { Id } from "../../src/core/wire/records.ts";
 import { bytesOf } from "../../src/core/base/bytes.ts";
 import { ErrorCode } from "../../src/core/wire/errors.ts";
-import { identitiesOf, mayDo, Perm, users } from "./acls.ts";
+import { identitiesOf, users } from "./acls.ts";
 import { Watches } from "./checkers/watches.ts";
 import { ClientLine } from "./client_line.ts";
 import {
@@ -88,12 +88,7 @@ export class Client {
     this.#chance = world.chance.fork(`client ${id}`);
     this.#user = this.#chance.happens(0.7) ? this.#chance.pick(users) : null;
     this.#identities = identitiesOf(id, this.#user);
-    const { model } = world.history;
-    this.#watches = new Watches(
-      model,
-      id,
-      (path, zxid) => mayDo(model.as(path, zxid).acls, Perm.read, this.#identities),
-    );
+    this.#watches = new Watches(world.history.model, id, this.#identities);
     const ticks = this.#isProbe ? this.#chance.between(6, 10) : this.#chance.between(3, 12);
     this.#timeoutMs = world.plan.tickMs * ticks;
     if (this.#isProbe) this.#fillScript();
@@ -169,6 +164,7 @@ export class Client {
     const { dataBytesMax, frameBytesMax } = this.#world.plan;
     const isWide = frameBytesMax === frameBytesShort;
     const ask = randomAsk({ chance: this.#chance, dataBytesMax, isWide, token, made: this.#made });
+    if (ask.op === OpCode.AddWatch && this.#watches.size >= watchesMax) return syncAsk();
     return ask.watch && this.#watches.size >= watchesMax ? readAsk(ask.op, ask.path, false) : ask;
   }
 
@@ -221,6 +217,7 @@ export class Client {
     this.#line = null;
     this.#isOpen = false;
     this.#renewing = false;
+    this.#watches.lost();
     // Who asked for the end of its session does not come back to it.
     if (this.#pending.at(-1)?.ask.op === OpCode.CloseSession) this.#forgetSession();
     this.#pending = [];
@@ -308,10 +305,13 @@ export class Client {
     if (user !== null) this.#send(Xid.Auth, OpCode.Auth, (w) => writeAuthRequest(w, "digest", bytesOf(user)));
     if (this.#watches.size > 0) {
       this.#renewing = true;
-      const { data, exists, children } = this.#watches.paths();
-      const paths = { data, exists, children, persistent: [], persistentRecursive: [] };
+      const paths = this.#watches.paths();
       coverage.count("watches renewed");
-      this.#send(Xid.SetWatches, OpCode.SetWatches, (w) => writeSetWatchesRequest(w, this.#zxidSeen, paths));
+      this.#send(
+        Xid.SetWatches,
+        OpCode.SetWatches2,
+        (w) => writeSetWatches2Request(w, this.#zxidSeen, paths),
+      );
     }
     if (this.#isProbe) this.#askNext();
   }
@@ -325,7 +325,7 @@ export class Client {
     if (xid === Xid.Notification) {
       const { type, path } = readWatchEvent(r);
       this.#world.coverage.count("watch events");
-      this.#watches.event(type, path ?? "", this.#renewing);
+      this.#watches.event(zxid, type, path ?? "", this.#renewing);
       return;
     }
     if (zxid > 0) {
@@ -365,6 +365,10 @@ export class Client {
       case OpCode.GetAcl:
         coverage.count("reads answered");
         checkRead(who, ask, err, zxid, r, history.model, this.#watches, this.#identities);
+        break;
+      case OpCode.AddWatch:
+        hold(err === ErrorCode.Ok, "watches are set", () => `${who} ${ask.text}: error ${err}`);
+        this.#watches.follow(ask.path, ask.recursive === true, zxid);
         break;
       case OpCode.Sync:
         coverage.count("syncs answered");

@@ -6,7 +6,7 @@
  */
 import { bytesOf } from "../../src/core/base/bytes.ts";
 import { ErrorCode } from "../../src/core/wire/errors.ts";
-import { OpCode } from "../../src/core/wire/opcodes.ts";
+import { AddWatchMode, OpCode } from "../../src/core/wire/opcodes.ts";
 import type { Reader } from "../../src/core/wire/reader.ts";
 import { type Acl, aclOpen, type Id } from "../../src/core/wire/records.ts";
 import {
@@ -26,6 +26,7 @@ import {
   writeSetAclRequest,
   writeSetDataRequest,
   writeWatchableRequest,
+  writeWatchTypeRequest,
 } from "../../src/core/wire/requests.ts";
 import type { Writer } from "../../src/core/wire/writer.ts";
 import { aclsOf, masked, mayDo, Perm, randomAcls } from "./acls.ts";
@@ -38,6 +39,8 @@ export interface Ask {
   readonly op: number;
   readonly path: string;
   readonly watch: boolean;
+  /** Of an addWatch. */
+  readonly recursive?: boolean;
   readonly text: string;
   readonly write: (w: Writer) => void;
 }
@@ -122,6 +125,7 @@ export function randomAsk(asker: Asker): Ask {
     [24, "get"],
     [8, "exists"],
     [14, "children"],
+    [5, "addWatch"],
     [8, "setAcl"],
     [6, "getAcl"],
     [6, "sync"],
@@ -192,6 +196,14 @@ export function randomAsk(asker: Asker): Ask {
       return readAsk(OpCode.Exists, pathOf(c), c.happens(0.6));
     case "children":
       return readAsk(OpCode.GetChildren, c.pick(["/", "/a", "/b", "/k0"]), c.happens(0.3));
+    case "addWatch": {
+      const path = c.pick(["/", "/a", "/b", "/k0", "/a/x", "/e0"]);
+      const recursive = c.happens(0.5);
+      const mode = recursive ? AddWatchMode.PersistentRecursive : AddWatchMode.Persistent;
+      const text = `addWatch ${path}${recursive ? " and below" : ""}`;
+      const write = (w: Writer) => writeWatchTypeRequest(w, path, mode);
+      return { op: OpCode.AddWatch, path, watch: false, recursive, text, write };
+    }
     case "setAcl": {
       const path = c.pick(c.happens(0.8) ? plain : ephemeral);
       const acls = aclsFor(c, 0.5);

@@ -9,6 +9,7 @@ import { OpCode } from "../../src/core/wire/opcodes.ts";
 import { aclOpenBytes } from "../../src/core/tree/acl.ts";
 import { rootRow } from "../../src/core/tree/tree.ts";
 import { sessionIdOf } from "../../src/core/base/zxid.ts";
+import { WatchMode } from "../../src/core/watch/table.ts";
 import type { Peer } from "../../src/core/peer/peer.ts";
 
 export type Plant = "none" | keyof typeof plantTexts;
@@ -33,6 +34,8 @@ export const plantTexts = {
   sessionRenewalLost: "a learner names no living sessions to its leader",
   sessionTimeoutHalved: "a member keeps half the timeout of a session",
   watchLost: "one change in ten fires no watch",
+  persistentOnce: "a persistent watch fires once",
+  recursiveShallow: "a recursive watch hears of nothing below its path",
   eventTwice: "each event is sent twice",
   replyBeforeEvent: "a reply is sent before the event that was to come first",
   requestsSwapped: "two requests of one client change places",
@@ -130,6 +133,16 @@ export function plantInPeer(plant: Plant, peer: Peer): void {
         fire(bytes, start, end);
         if (++count % 10 === 0) dataWatches.hitCount = 0;
       };
+      return;
+    }
+    case "persistentOnce":
+    case "recursiveShallow": {
+      const { Standard, Persistent, Recursive } = WatchMode;
+      const [from, to] = plant === "persistentOnce" ? [Persistent, Standard] : [Recursive, Persistent];
+      const { dataWatches } = peer;
+      const add = dataWatches.add.bind(dataWatches);
+      dataWatches.add = (connection, bytes, start, end, mode) =>
+        add(connection, bytes, start, end, mode === from ? to : mode);
       return;
     }
     default:

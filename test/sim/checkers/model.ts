@@ -8,7 +8,7 @@
  */
 import { sessionHex, sessionIdOf } from "../../../src/core/base/zxid.ts";
 import { OwnerKind, ownerKind, ownerTtlMs } from "../../../src/core/tree/stat.ts";
-import { OpCode, opName } from "../../../src/core/wire/opcodes.ts";
+import { EventType, OpCode, opName } from "../../../src/core/wire/opcodes.ts";
 import { txnHeaderAt, type TxnVisitor, walkTxn } from "../../../src/core/wire/txns.ts";
 import { aclsText } from "../acls.ts";
 import { hex, hold } from "../violation.ts";
@@ -44,6 +44,17 @@ interface Node {
   readonly versions: Version[];
   readonly childChanges: ChildChange[];
   readonly children: Set<string>;
+}
+
+/** An event that the watches of a path are told of. */
+export interface Told {
+  readonly zxid: number;
+  readonly type: number;
+  readonly path: string;
+  /** Who may read this hears of it. */
+  readonly acls: string;
+  /** Of a closeSession, whose znodes go in any order. */
+  readonly isClose: boolean;
 }
 
 interface SessionState {
@@ -89,12 +100,14 @@ export class Model implements TxnVisitor {
   readonly sessions = new Map<bigint, SessionState>();
   readonly #txns = new Map<number, ModelTxn>();
   readonly #numbers = new Map<string, number>();
+  /** All events, in the order of their txns. */
+  readonly told: Told[] = [];
   #sessionId = 0n;
   #zxid = 0;
   #timeMs = 0;
   #type = 0;
   /** The last txn, for a person. */
-  told = "";
+  text = "";
 
   constructor() {
     for (const path of ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"]) {
@@ -126,12 +139,12 @@ export class Model implements TxnVisitor {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const error = type === OpCode.Error ? view.getInt32(32) : 0;
     this.#txns.set(zxid, { zxid, session, cxid, type, error });
-    this.told = `${opName(type)}${error === 0 ? "" : ` ${error}`} cxid ${cxid} of ${
+    this.text = `${opName(type)}${error === 0 ? "" : ` ${error}`} cxid ${cxid} of ${
       sessionHex(sessionIdOf(sessionHi, sessionLo))
     }`;
     this.#checkSession(zxid, session, cxid, type);
     const known = walkTxn(bytes, 0, bytes.length, this);
-    hold(known, "txns are well-formed", () => `${hex(zxid)} ${this.told}`);
+    hold(known, "txns are well-formed", () => `${hex(zxid)} ${this.text}`);
     if (type === OpCode.CloseSession) this.#finishClose(session, zxid);
   }
 
@@ -150,7 +163,7 @@ export class Model implements TxnVisitor {
       state !== undefined && state.closedAt === 0,
       "txns belong to a living session",
       () =>
-        `${hex(zxid)} ${this.told}, which is ${
+        `${hex(zxid)} ${this.text}, which is ${
           state === undefined ? "unknown" : `closed at ${hex(state.closedAt)}`
         }`,
     );
@@ -158,7 +171,7 @@ export class Model implements TxnVisitor {
     hold(
       cxid > state.cxidLast,
       "session order",
-      () => `${hex(zxid)} ${this.told} comes behind cxid ${state.cxidLast} of the same session`,
+      () => `${hex(zxid)} ${this.text} comes behind cxid ${state.cxidLast} of the same session`,
     );
     state.cxidLast = cxid;
   }
@@ -180,7 +193,7 @@ export class Model implements TxnVisitor {
     timeMs: number,
   ): void {
     const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
-    this.told += ` ${path}`;
+    this.text += ` ${path}`;
     const data = dataStart < 0 ? null : decoder.decode(bytes.subarray(dataStart, dataEnd));
     const owner = BigInt.asIntN(64, sessionIdOf(ownerHi, ownerLo));
     const isSession = ownerKind(ownerHi, ownerLo) === OwnerKind.Session;
@@ -213,6 +226,7 @@ export class Model implements TxnVisitor {
       );
     }
     const parent = parentOf(path);
+    this.#tell(EventType.NodeCreated, path);
     this.#childrenChanged(parent, zxid, parentCversion).children.add(path);
     const number = sequentialName.exec(path)?.[1];
     if (number === undefined) return;
@@ -225,6 +239,11 @@ export class Model implements TxnVisitor {
     this.#numbers.set(life, Number(number));
   }
 
+  #tell(type: number, path: string): void {
+    const isClose = this.#type === OpCode.CloseSession;
+    this.told.push({ zxid: this.#zxid, type, path, acls: this.now(path).acls, isClose });
+  }
+
   /** `cversion`: as the txn says, -1 for one more; 0 for a child that goes. */
   #childrenChanged(path: string, zxid: number, cversion: number): Node {
     const node = this.#node(path);
@@ -232,6 +251,7 @@ export class Model implements TxnVisitor {
     const before = node.childChanges.at(-1)?.cversion ?? 0;
     const next = cversion === -1 ? before + 1 : Math.max(cversion, before);
     node.childChanges.push({ zxid, cversion: next, pzxid: zxid, isBirth: false });
+    this.#tell(EventType.NodeChildrenChanged, path);
     return node;
   }
 
@@ -240,7 +260,7 @@ export class Model implements TxnVisitor {
   }
 
   #removed(path: string, zxid: number): void {
-    this.told += ` ${path}`;
+    this.text += ` ${path}`;
     const node = this.#node(path);
     hold(
       node.versions.at(-1)?.exists ?? false,
@@ -250,6 +270,7 @@ export class Model implements TxnVisitor {
     const [child] = this.childrenAs(path, zxid);
     hold(child === undefined, "deletes are of what has no child", () => `${path} at ${hex(zxid)}, ${child}`);
     if (this.#type === OpCode.DeleteContainer) this.#checkReaped(path, node, zxid);
+    this.#tell(EventType.NodeDeleted, path);
     node.versions.push({ ...absent, zxid });
     this.#childrenChanged(parentOf(path), zxid, 0);
   }
@@ -278,12 +299,13 @@ export class Model implements TxnVisitor {
     timeMs: number,
   ): void {
     const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
-    this.told += ` ${path}`;
+    this.text += ` ${path}`;
     const before = this.now(path);
     const data = dataStart < 0 ? null : decoder.decode(bytes.subarray(dataStart, dataEnd));
     hold(before.exists, "data is set where there is a znode", () => `${path} at ${hex(zxid)}`);
     hold(version === before.version + 1, "versions go up by one", () => `${path} at ${hex(zxid)}`);
     this.#node(path).versions.push({ ...before, zxid, data, version, mzxid: zxid, mtime: timeMs });
+    this.#tell(EventType.NodeDataChanged, path);
   }
 
   aclSet(
@@ -296,7 +318,7 @@ export class Model implements TxnVisitor {
     zxid: number,
   ): void {
     const path = decoder.decode(bytes.subarray(pathStart, pathEnd));
-    this.told += ` ${path}`;
+    this.text += ` ${path}`;
     const node = this.#node(path);
     const before = this.now(path);
     hold(before.exists, "ACLs are set where there is a znode", () => `${path} at ${hex(zxid)}`);
@@ -307,7 +329,7 @@ export class Model implements TxnVisitor {
 
   sessionCreated(hi: number, lo: number, timeoutMs: number): void {
     const id = BigInt.asIntN(64, sessionIdOf(hi, lo));
-    hold(!this.sessions.has(id), "session ids are given once", () => this.told);
+    hold(!this.sessions.has(id), "session ids are given once", () => this.text);
     this.sessions.set(id, { createdAt: this.#zxid, timeoutMs, closedAt: 0, cxidLast: 0 });
   }
 
