@@ -354,7 +354,7 @@ export class Client {
   }
 
   #answered({ ask, seenCount }: Pending, xid: number, zxid: number, err: number, r: Reader): void {
-    const { history, coverage } = this.#world;
+    const { history, coverage, plan } = this.#world;
     const who = `${this.id} at ${this.#line?.member.sid}`;
     this.#world.trace(() => `${who} is answered xid ${xid}: ${err} at ${hex(zxid)}`);
     const session = this.#session?.id ?? 0n;
@@ -380,7 +380,18 @@ export class Client {
         break;
       default: {
         coverage.count(err === ErrorCode.Ok ? "writes answered" : `writes refused with ${err}`);
-        const path = checkWrite(who, ask, session, xid, err, zxid, r, history.model, this.#identities);
+        const path = checkWrite(
+          who,
+          ask,
+          session,
+          xid,
+          err,
+          zxid,
+          r,
+          history.model,
+          this.#identities,
+          plan.enforceQuota,
+        );
         if (path !== null && path !== ask.path) {
           this.#made.push(path);
           if (this.#made.length > madeMax) this.#made.shift();

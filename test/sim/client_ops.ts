@@ -31,6 +31,7 @@ import {
 import type { Writer } from "../../src/core/wire/writer.ts";
 import { aclsOf, masked, mayDo, Perm, randomAcls } from "./acls.ts";
 import type { Model } from "./checkers/model.ts";
+import { checkQuota, quotaRoot } from "./checkers/quotas.ts";
 import type { Watches } from "./checkers/watches.ts";
 import type { Chance } from "./prng.ts";
 import { hex, hold } from "./violation.ts";
@@ -41,6 +42,8 @@ export interface Ask {
   readonly watch: boolean;
   /** Of an addWatch. */
   readonly recursive?: boolean;
+  /** Bytes that it writes to its path. */
+  readonly size?: number;
   readonly text: string;
   readonly write: (w: Writer) => void;
 }
@@ -77,6 +80,7 @@ export function createAsk(
     path,
     watch: false,
     text: `create ${path} ${flags}`,
+    size: data.length,
     write: (w) => writeCreateRequest(w, path, data, acls, flags),
   };
 }
@@ -100,6 +104,39 @@ export function closeAsk(): Ask {
 }
 
 const deletable = [...plain, "/k0/x", "/k1/x"];
+
+const subjects = ["/a", "/a/x", "/b"];
+
+/** A quota is made, changed or removed, as a whole or in part, perhaps along with what it counts. */
+function quotaOps(asker: Asker): MultiOp[] {
+  const { chance: c } = asker;
+  const subject = c.pick(subjects);
+  const top = `${quotaRoot}${subject}`;
+  const limits = `${top}/zookeeper_limits`;
+  const stats = `${top}/zookeeper_stats`;
+  const text = `count=-1,bytes=-1=;byteHardLimit=${c.pick([50, 500, 3000])};countHardLimit=${
+    c.between(1, 9)
+  }`;
+  const create = (path: string, data: Uint8Array): MultiOp => {
+    return { kind: "create", op: OpCode.Create, path, data, acls: aclOpen, flags: 0 };
+  };
+  const remove = (path: string): MultiOp => ({ kind: "delete", path, version: -1 });
+  const ops = c.pick<MultiOp[]>([
+    [create(top, bytesOf("")), create(limits, bytesOf(text)), create(stats, bytesOf(""))],
+    [create(top, bytesOf("")), create(stats, bytesOf("")), create(limits, bytesOf(text))],
+    [create(limits, bytesOf(text))],
+    [create(stats, bytesOf("none"))],
+    [{ kind: "setData", path: limits, data: bytesOf(text), version: -1 }],
+    [{ kind: "setData", path: stats, data: bytesOf("count=7,bytes=7"), version: -1 }],
+    [remove(limits)],
+    [remove(stats)],
+    [remove(limits), remove(stats), remove(top)],
+    [remove(stats), create(stats, bytesOf(""))],
+  ]);
+  if (c.happens(0.7)) return ops;
+  const counted = c.happens(0.5) ? create(`${subject}/x`, dataOf(asker)) : remove(`${subject}/x`);
+  return c.happens(0.5) ? [counted, ...ops] : [...ops, counted];
+}
 
 function pathOf(c: Chance): string {
   return c.pick(c.happens(0.7) ? plain : c.happens(0.6) ? ephemeral : reaped);
@@ -126,6 +163,8 @@ export function randomAsk(asker: Asker): Ask {
     [8, "exists"],
     [14, "children"],
     [5, "addWatch"],
+    [8, "quota"],
+    [3, "statistics"],
     [8, "setAcl"],
     [6, "getAcl"],
     [6, "sync"],
@@ -141,14 +180,28 @@ export function randomAsk(asker: Asker): Ask {
       const path = c.pick(reaped.slice(0, 2));
       const data = dataOf(asker);
       const write = (w: Writer) => writeCreateRequest(w, path, data, aclOpen, 4);
-      return { op: OpCode.CreateContainer, path, watch: false, text: `createContainer ${path}`, write };
+      return {
+        op: OpCode.CreateContainer,
+        path,
+        watch: false,
+        text: `createContainer ${path}`,
+        size: data.length,
+        write,
+      };
     }
     case "ttl": {
       const path = c.pick(reaped.slice(2, 4));
       const data = dataOf(asker);
       const ttlMs = c.pick([1, 200, 1000, 100_000]);
       const write = (w: Writer) => writeCreateTtlRequest(w, path, data, aclOpen, 5, ttlMs);
-      return { op: OpCode.CreateTtl, path, watch: false, text: `create ${path} for ${ttlMs} ms`, write };
+      return {
+        op: OpCode.CreateTtl,
+        path,
+        watch: false,
+        text: `create ${path} for ${ttlMs} ms`,
+        size: data.length,
+        write,
+      };
     }
     case "wide": {
       // An `auth` entry is a few bytes, and what it stands for is more: the txn may be too long.
@@ -167,7 +220,14 @@ export function randomAsk(asker: Asker): Ask {
       const version = c.happens(0.8) ? -1 : c.below(4);
       const data = dataOf(asker);
       const write = (w: Writer) => writeSetDataRequest(w, path, data, version);
-      return { op: OpCode.SetData, path, watch: false, text: `set ${path} if ${version}`, write };
+      return {
+        op: OpCode.SetData,
+        path,
+        watch: false,
+        text: `set ${path} if ${version}`,
+        size: data.length,
+        write,
+      };
     }
     case "delete": {
       const path = c.happens(0.4) && asker.made.length > 0 ? c.pick(asker.made) : c.pick(deletable);
@@ -190,6 +250,14 @@ export function randomAsk(asker: Asker): Ask {
       const write = (w: Writer) => writeMultiRequest(w, ops);
       return { op: OpCode.Multi, path: "", watch: false, text: `multi of ${count}`, write };
     }
+    case "quota": {
+      const ops = quotaOps(asker);
+      const write = (w: Writer) => writeMultiRequest(w, ops);
+      const text = ops.map(({ kind, path }) => `${kind} ${path}`).join(", ");
+      return { op: OpCode.Multi, path: "", watch: false, text: `multi of ${text}`, write };
+    }
+    case "statistics":
+      return readAsk(OpCode.GetData, `${quotaRoot}${c.pick(subjects)}/zookeeper_stats`, c.happens(0.2));
     case "get":
       return readAsk(OpCode.GetData, pathOf(c), c.happens(0.4));
     case "exists":
@@ -294,7 +362,8 @@ export function checkRead(
   );
   if (data !== null) {
     const text = data.data === null ? null : decoder.decode(data.data);
-    hold(text === now.data, "reads are of committed state", () => `${where()}: ${text}, not ${now.data}`);
+    const wanted = model.dataAs(path, zxid);
+    hold(text === wanted, "reads are of committed state", () => `${where()}: ${text}, not ${wanted}`);
   }
   if (watch) watches.arm(path, "data", zxid, false);
 }
@@ -321,6 +390,7 @@ export function checkWrite(
   r: Reader,
   model: Model,
   identities: readonly Id[],
+  enforceQuota: boolean,
 ): string | null {
   const txn = model.txn(zxid);
   const ours = txn !== null && txn.session === session && txn.cxid === xid;
@@ -335,6 +405,12 @@ export function checkWrite(
       "permissions",
       () => `${where()}; the ACL of ${path} was ${JSON.stringify(aclsOf(model.as(path, zxid - 1).acls))}`,
     );
+  }
+  const checksQuota = ours && ask.size !== undefined && (enforceQuota || err === ErrorCode.QuotaExceeded);
+  if (checksQuota && (err === ErrorCode.Ok || err === ErrorCode.QuotaExceeded)) {
+    const isCreate = ask.op !== OpCode.SetData;
+    const before = isCreate ? 0 : model.as(ask.path, zxid - 1).data?.length ?? 0;
+    checkQuota(where, model, ask.path, err, zxid, isCreate ? 1 : 0, (ask.size ?? 0) - before);
   }
   if (err !== ErrorCode.Ok) {
     hold(!ours || txn.error === err, "answered writes are committed", where);

@@ -302,6 +302,8 @@ export class Member {
     hold(sessions === wanted, "equal sessions", () => `${this.sid} has ${sessions}, not ${wanted}`);
     const stored = new Peer(optionsOf(this.#world, this.sid, this.#wallMs, this.#monoMs, 1));
     this.disk.fill(stored.loader());
+    // As a peer does that begins.
+    stored.quotas.rebuild();
     checkWholeTree(`the disk of ${this.sid}`, stored.tree, stored.applier.zxid, history.model);
   }
 

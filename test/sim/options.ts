@@ -28,7 +28,7 @@ export function optionsOf(
     judge: {
       extendedTypes: true,
       skipAcl: plan.plant === "aclUnchecked",
-      enforceQuota: false,
+      enforceQuota: plan.enforceQuota,
       closeSessionTxn: true,
       auth: { superDigest: null, digestEnabled: true },
     },

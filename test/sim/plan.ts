@@ -89,6 +89,7 @@ export interface Plan {
   readonly crashAtDisk: number;
   /** And at any step. */
   readonly crashAtStep: number;
+  readonly enforceQuota: boolean;
   readonly faults: readonly Fault[];
   readonly faultsEndMs: number;
 }
@@ -191,6 +192,7 @@ export function planOf(seed: number, peers: "3" | "5" | "mix", plant: Plant): Pl
     frameBytesMax: dataBytesMax <= 200 && c.happens(0.3) ? frameBytesShort : frameBytesMax,
     crashAtDisk: c.happens(0.3) ? c.pick([0.005, 0.02, 0.06]) : 0,
     crashAtStep: c.happens(0.2) ? c.pick([0.0005, 0.002]) : 0,
+    enforceQuota: c.happens(0.3),
     faults,
     faultsEndMs,
   };

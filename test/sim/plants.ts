@@ -36,6 +36,8 @@ export const plantTexts = {
   watchLost: "one change in ten fires no watch",
   persistentOnce: "a persistent watch fires once",
   recursiveShallow: "a recursive watch hears of nothing below its path",
+  quotaUncounted: "what is deleted stays in the statistics of its quota",
+  quotaUnenforced: "no hard limit holds",
   eventTwice: "each event is sent twice",
   replyBeforeEvent: "a reply is sent before the event that was to come first",
   requestsSwapped: "two requests of one client change places",
@@ -145,6 +147,17 @@ export function plantInPeer(plant: Plant, peer: Peer): void {
         add(connection, bytes, start, end, mode === from ? to : mode);
       return;
     }
+    case "quotaUncounted": {
+      const { quotas } = peer;
+      const applied = quotas.applied.bind(quotas);
+      quotas.applied = (bytes, start, end, count, size) => {
+        if (count >= 0) applied(bytes, start, end, count, size);
+      };
+      return;
+    }
+    case "quotaUnenforced":
+      peer.quotas.admits = () => true;
+      return;
     default:
   }
 }

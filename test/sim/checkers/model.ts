@@ -76,6 +76,7 @@ const decoder = new TextDecoder();
 /** Of a znode whose list the core sets by itself. */
 export const aclsOwn = "";
 const sequentialName = /\/s-(\d{10})$/;
+const statsOf = /^\/zookeeper\/quota(.+)\/zookeeper_stats$/;
 const absent: Version = {
   zxid: 0,
   exists: false,
@@ -352,6 +353,28 @@ export class Model implements TxnVisitor {
       if (version.zxid <= zxid) return version;
     }
     return absent;
+  }
+
+  /** Its data; for the statistics of a quota what a recount says, for no txn says that. */
+  dataAs(path: string, zxid: number): string | null {
+    const subject = statsOf.exec(path)?.[1];
+    if (subject === undefined) return this.as(path, zxid).data;
+    const { count, bytes } = this.usage(subject, zxid);
+    return `count=${count},bytes=${bytes}`;
+  }
+
+  /** All at this path and below it. Data here are ASCII. */
+  usage(top: string, zxid: number): { readonly count: number; readonly bytes: number } {
+    const { exists, data } = this.as(top, zxid);
+    if (!exists) return { count: 0, bytes: 0 };
+    let count = 1;
+    let bytes = data?.length ?? 0;
+    for (const child of this.#nodes.get(top)?.children ?? []) {
+      const below = this.usage(child, zxid);
+      count += below.count;
+      bytes += below.bytes;
+    }
+    return { count, bytes };
   }
 
   childrenAs(path: string, zxid: number): string[] {
