@@ -10,7 +10,7 @@ import process from "node:process";
 import { repeatCommand, runSeeds } from "./simulate.ts";
 
 const long = process.env["ZOOLET_TEST_LONG"] === "1";
-const msMax = long ? 110_000 : 12_000;
+const msMax = long ? 110_000 : 8_000;
 
 function claim(from: number, share: number): void {
   const { failures, seeds, coverage } = runSeeds({
