@@ -11,7 +11,7 @@ import { ErrorCode, errorName } from "../../src/core/wire/errors.ts";
 import { OpCode } from "../../src/core/wire/opcodes.ts";
 import { Reader } from "../../src/core/wire/reader.ts";
 import { readDataReply, readStatReply } from "../../src/core/wire/replies.ts";
-import { pathBody, pathWatchBody, setDataBody } from "../support/bodies.ts";
+import { openAcl, pathBody, pathWatchBody, setAclBody, setDataBody } from "../support/bodies.ts";
 import { sleep } from "../support/places.ts";
 import type { Random } from "../support/random.ts";
 import type { Finding, RegisterOp } from "./register_check.ts";
@@ -84,6 +84,7 @@ export class RegisterClient {
       else if (dice < 50) await this.#write(registers, path, this.#versions.get(path) ?? 0);
       else if (dice < 80) await this.#read(registers, path, true);
       else await this.#read(registers, path, false);
+      if (this.#random.below(20) === 0) await this.#setAcl(path);
       if (this.#random.below(400) === 0) this.session.cut();
       await sleep(this.#random.below(2 * this.#pauseMs + 1));
     }
@@ -99,6 +100,15 @@ export class RegisterClient {
       if (!done) return false;
     }
     return true;
+  }
+
+  /** Lists that everybody passes and that differ; what becomes of them is seen when trees are compared. */
+  async #setAcl(path: string): Promise<void> {
+    const one = { perms: 1 + this.#random.below(31), scheme: "ip", id: `10.0.0.${this.#random.below(256)}` };
+    const acls = [...openAcl, one].slice(0, 1 + this.#random.below(2));
+    const answer = await this.session.request(OpCode.SetAcl, setAclBody(path, acls, -1));
+    if (answer.kind === "lost" || answer.err === ErrorCode.Ok) return;
+    this.session.judge.violation(`${this.session.name}: setACL on ${path} answered ${errorName(answer.err)}`);
   }
 
   async #write(registers: Registers, path: string, expected: number | null): Promise<void> {

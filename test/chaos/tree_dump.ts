@@ -1,10 +1,11 @@
 /**
- * Tree dump: every znode that one peer holds, after a sync, with its data and its whole Stat.
+ * Tree dump: every znode that one peer holds, after a sync, with its data, its whole Stat and its ACL.
  */
 import { hexOf } from "../../src/core/base/bytes.ts";
 import { ErrorCode } from "../../src/core/wire/errors.ts";
 import { OpCode } from "../../src/core/wire/opcodes.ts";
 import { Reader } from "../../src/core/wire/reader.ts";
+import { readAcls } from "../../src/core/wire/records.ts";
 import { readDataReply, readNamesReply } from "../../src/core/wire/replies.ts";
 import { pathBody, pathWatchBody } from "../support/bodies.ts";
 import type { ChaosSession } from "./session.ts";
@@ -21,20 +22,24 @@ export async function dumpTree(session: ChaosSession): Promise<Map<string, strin
       Promise.all([
         session.request(OpCode.GetData, pathWatchBody(path, false)),
         session.request(OpCode.GetChildren, pathWatchBody(path, false)),
+        session.request(OpCode.GetAcl, pathBody(path)),
       ])
     ));
-    for (const [index, [data, names]] of answers.entries()) {
+    for (const [index, [data, names, acls]] of answers.entries()) {
       const path = level[index] as string;
-      if (data.kind === "lost" || names.kind === "lost") return null;
+      if (data.kind === "lost" || names.kind === "lost" || acls.kind === "lost") return null;
       // A znode of each server's own.
       if (path === "/zookeeper/config") continue;
-      if (data.err !== ErrorCode.Ok || names.err !== ErrorCode.Ok) {
+      if (data.err !== ErrorCode.Ok || names.err !== ErrorCode.Ok || acls.err !== ErrorCode.Ok) {
         dump.set(path, `error ${data.err}`);
         continue;
       }
       const { data: bytes, stat } = readDataReply(new Reader(data.body));
       const told = Object.entries(stat).map(([key, value]) => `${key}=${value}`).join(" ");
-      dump.set(path, `${bytes === null ? "null" : hexOf(bytes)} ${told}`);
+      const list = (readAcls(new Reader(acls.body)) ?? []).map((acl) =>
+        `${acl.perms}:${acl.scheme}:${acl.id}`
+      );
+      dump.set(path, `${bytes === null ? "null" : hexOf(bytes)} ${told} acl=${list.join(",")}`);
       for (const name of readNamesReply(new Reader(names.body))) {
         next.push(path === "/" ? `/${name}` : `${path}/${name}`);
       }
