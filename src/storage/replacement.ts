@@ -30,13 +30,49 @@ function nextPathOf(treePath: string): string {
   return `${treePath}.next`;
 }
 
+/** Layout of `RecoverySink.rows`. False: they are cut short. */
+export function insertRows(tree: TreeFile, bytes: Uint8Array): boolean {
+  const r = new Reader(bytes);
+  while (r.left > 0) {
+    const pathLength = r.span();
+    const path = textOf(bytes, r.at - Math.max(0, pathLength), r.at);
+    const data = r.buffer();
+    const [czxid, mzxid, ctime, mtime] = [
+      r.i64AsNumber(),
+      r.i64AsNumber(),
+      r.i64AsNumber(),
+      r.i64AsNumber(),
+    ];
+    const [version, cversion, aversion] = [r.i32(), r.i32(), r.i32()];
+    const [ownerHi, ownerLo] = [r.i32(), r.i32()];
+    const pzxid = r.i64AsNumber();
+    const acls = r.buffer();
+    if (r.failed || pathLength < 1) return false;
+    const acl = tree.aclId(acls ?? new Uint8Array(0));
+    const stat: ZnodeStat = {
+      czxid,
+      mzxid,
+      pzxid,
+      ctime,
+      mtime,
+      version,
+      cversion,
+      aversion,
+      ownerHi,
+      ownerLo,
+      acl,
+    };
+    tree.insert(path, data, stat);
+  }
+  return true;
+}
+
 /** The table that is being made. */
 export class Replacement {
   readonly #ports: DiskPorts;
   readonly #path: string;
   readonly #database: SqliteDatabase;
   readonly #tree: TreeFile;
-  readonly #reader = new Reader();
   #closed = false;
 
   constructor(ports: DiskPorts, treePath: string) {
@@ -61,43 +97,9 @@ export class Replacement {
     }
   }
 
-  /** Layout of `RecoverySink.rows`. */
   rows(bytes: Uint8Array): void {
-    const r = this.#reader;
-    r.reset(bytes, 0, bytes.length);
-    while (r.left > 0) {
-      const pathLength = r.span();
-      const path = textOf(bytes, r.at - Math.max(0, pathLength), r.at);
-      const data = r.buffer();
-      const [czxid, mzxid, ctime, mtime] = [
-        r.i64AsNumber(),
-        r.i64AsNumber(),
-        r.i64AsNumber(),
-        r.i64AsNumber(),
-      ];
-      const [version, cversion, aversion] = [r.i32(), r.i32(), r.i32()];
-      const [ownerHi, ownerLo] = [r.i32(), r.i32()];
-      const pzxid = r.i64AsNumber();
-      const acls = r.buffer();
-      if (r.failed || pathLength < 1) {
-        throw storageError("io", `write ${this.#path}`, "the rows of the snapshot are cut short", adviceOwn);
-      }
-      const acl = this.#tree.aclId(acls ?? new Uint8Array(0));
-      const stat: ZnodeStat = {
-        czxid,
-        mzxid,
-        pzxid,
-        ctime,
-        mtime,
-        version,
-        cversion,
-        aversion,
-        ownerHi,
-        ownerLo,
-        acl,
-      };
-      this.#tree.insert(path, data, stat);
-    }
+    if (insertRows(this.#tree, bytes)) return;
+    throw storageError("io", `write ${this.#path}`, "the rows of the snapshot are cut short", adviceOwn);
   }
 
   /** Triples of id's high half, low half, timeout. */

@@ -12,6 +12,7 @@ import { counterOf, epochOf, type Zxid } from "../../src/core/base/zxid.ts";
 import type { DiskCommand, LogChunk, LogRead, LogTail } from "../../src/core/zab/disk.ts";
 import type { Loader } from "../../src/core/peer/loader.ts";
 import { Writer } from "../../src/core/wire/writer.ts";
+import { StoredTable } from "./stored_table.ts";
 import { hex, hold } from "./violation.ts";
 import type { World } from "./world.ts";
 
@@ -37,6 +38,8 @@ export class Disk {
   readonly #world: World;
   readonly #sid: number;
   readonly #forgets: boolean;
+  /** In place of the rows and sessions below. */
+  readonly #table: StoredTable | null;
   #rows: Uint8Array[] = [];
   #sessions: number[] = [];
   /** The table is the tree as of here; the log goes on behind it. */
@@ -61,6 +64,12 @@ export class Disk {
     this.#sid = sid;
     this.#forgets = forgets;
     this.#format();
+    const { plan, chance } = world;
+    this.#table = plan.sidWithTable === sid ? new StoredTable(chance, plan.plant, this.#zxidTable) : null;
+  }
+
+  close(): void {
+    this.#table?.close();
   }
 
   #format(): void {
@@ -244,6 +253,7 @@ export class Disk {
     this.#begun = null;
     this.#rows = rows;
     this.#sessions = sessions;
+    this.#table?.replace(rows, sessions, zxid);
     this.#zxidTable = zxid;
     this.#txns = [];
     this.#landed = 0;
@@ -303,15 +313,17 @@ export class Disk {
 
   /** What the next start is told to be committed: the table may have followed the hints, or not. */
   fill(loader: Loader): { readonly zxidLast: Zxid; readonly zxidCommitted: Zxid } {
-    for (const rows of this.#rows) loader.rows(rows);
-    for (let i = 0; i < this.#sessions.length; i += 3) {
-      const [hi, lo, timeoutMs] = this.#sessions.slice(i, i + 3) as [number, number, number];
-      loader.session(hi, lo, timeoutMs);
-    }
     const followed = this.#world.chance.happens(0.5) ? Math.min(this.#committedHint, this.last) : 0;
     const committed = Math.max(this.committedKnown, followed);
     this.#committedHint = committed;
-    loader.treeComplete(this.#zxidTable as Zxid, committed as Zxid);
+    const table = this.#table;
+    if (table === null) this.#fillRows(loader);
+    else {
+      this.#world.coverage.count("starts from a real table");
+      table.follow(this.#txns, committed);
+      table.fill(loader);
+    }
+    loader.treeComplete((table?.zxid ?? this.#zxidTable) as Zxid, committed as Zxid);
     const out = new Writer(4096);
     for (const { bytes } of this.#txns) {
       out.raw(bytes);
@@ -321,6 +333,14 @@ export class Disk {
     }
     if (out.length > 0) loader.batch(out.copy());
     return { zxidLast: this.#lastSeen as Zxid, zxidCommitted: committed as Zxid };
+  }
+
+  #fillRows(loader: Loader): void {
+    for (const rows of this.#rows) loader.rows(rows);
+    for (let i = 0; i < this.#sessions.length; i += 3) {
+      const [hi, lo, timeoutMs] = this.#sessions.slice(i, i + 3) as [number, number, number];
+      loader.session(hi, lo, timeoutMs);
+    }
   }
 
   /** Reads beside the commands, and answers some time later. */

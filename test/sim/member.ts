@@ -305,6 +305,10 @@ export class Member {
     // As a peer does that begins.
     stored.quotas.rebuild();
     checkWholeTree(`the disk of ${this.sid}`, stored.tree, stored.applier.zxid, history.model);
+    const kept = sessionsOf(stored);
+    const due = history.model.sessionsAs(stored.applier.zxid);
+    hold(kept === due, "equal sessions", () => `the disk of ${this.sid} has ${kept}, not ${due}`);
+    this.disk.close();
   }
 
   #takeDisk(peer: Peer): void {

@@ -90,6 +90,8 @@ export interface Plan {
   /** And at any step. */
   readonly crashAtStep: number;
   readonly enforceQuota: boolean;
+  /** This one keeps a real table; 0 for nobody. */
+  readonly sidWithTable: number;
   readonly faults: readonly Fault[];
   readonly faultsEndMs: number;
 }
@@ -193,6 +195,7 @@ export function planOf(seed: number, peers: "3" | "5" | "mix", plant: Plant): Pl
     crashAtDisk: c.happens(0.3) ? c.pick([0.005, 0.02, 0.06]) : 0,
     crashAtStep: c.happens(0.2) ? c.pick([0.0005, 0.002]) : 0,
     enforceQuota: c.happens(0.3),
+    sidWithTable: c.happens(0.15) ? c.pick(voters) : 0,
     faults,
     faultsEndMs,
   };

@@ -13,7 +13,12 @@ import { runSeeds } from "./simulate.ts";
 
 const long = process.env["ZOOLET_TEST_LONG"] === "1";
 /** These take more than a second or two. */
-const slow: ReadonlySet<string> = new Set(["quotaUnenforced", "snapshotLosesTail", "epochForgotten"]);
+const slow: ReadonlySet<string> = new Set([
+  "quotaUnenforced",
+  "tableRaisesPzxid",
+  "snapshotLosesTail",
+  "epochForgotten",
+]);
 
 for (const plant of plants) {
   if (slow.has(plant) && !long) continue;

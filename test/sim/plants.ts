@@ -10,6 +10,9 @@ import { aclOpenBytes } from "../../src/core/tree/acl.ts";
 import { rootRow } from "../../src/core/tree/tree.ts";
 import { sessionIdOf } from "../../src/core/base/zxid.ts";
 import { WatchMode } from "../../src/core/watch/table.ts";
+import { bytesOf } from "../../src/core/base/bytes.ts";
+import type { TreeFile } from "../../src/storage/tree_file.ts";
+import type { TreeFollower } from "../../src/storage/tree_follower.ts";
 import type { Peer } from "../../src/core/peer/peer.ts";
 
 export type Plant = "none" | keyof typeof plantTexts;
@@ -38,6 +41,8 @@ export const plantTexts = {
   recursiveShallow: "a recursive watch hears of nothing below its path",
   quotaUncounted: "what is deleted stays in the statistics of its quota",
   quotaUnenforced: "no hard limit holds",
+  tableKeepsAcl: "the stored table keeps old ACLs",
+  tableRaisesPzxid: "the stored table removes an ephemeral again when its session closes",
   eventTwice: "each event is sent twice",
   replyBeforeEvent: "a reply is sent before the event that was to come first",
   requestsSwapped: "two requests of one client change places",
@@ -195,6 +200,20 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return all;
+}
+
+/** Breaks what one chunk of the log does to the stored table. */
+export function plantInFollower(plant: Plant, follower: TreeFollower, tree: TreeFile): void {
+  if (plant === "tableKeepsAcl") follower.aclSet = () => {};
+  if (plant !== "tableRaisesPzxid") return;
+  const closed = follower.sessionClosed.bind(follower);
+  follower.sessionClosed = (hi, lo, zxid) => {
+    for (const path of tree.ownedBy(hi, lo)) {
+      const bytes = bytesOf(path);
+      follower.deleted(bytes, 0, bytes.length, zxid);
+    }
+    closed(hi, lo, zxid);
+  };
 }
 
 /** One frame from a client, without its length. */
