@@ -15,6 +15,7 @@ const long = process.env["ZOOLET_TEST_LONG"] === "1";
 /** These take more than a second or two. */
 const slow: ReadonlySet<string> = new Set([
   "quotaUnenforced",
+  "skipTrunc",
   "tableRaisesPzxid",
   "snapshotLosesTail",
   "epochForgotten",
