@@ -62,7 +62,7 @@ export const unsentBytesMax = 64 << 20;
 /** The same of all clients together: beyond it no more is read from those who left anything unread, … */
 export const unsentTotalPause = 64 << 20;
 /** … and beyond this those that left most are cut off. */
-export const unsentTotalMax = 160 << 20;
+export const unsentTotalMax = 112 << 20;
 
 /** Watches of one client, and of all; one on a long path counts as several. Some 100 bytes each. */
 export const watchesPerConnectionDefault = 1_000_000;
