@@ -14,6 +14,8 @@ const filesReserved = 40;
 const membersReserved = 24;
 
 let open = 0;
+/** The most that were open since `eased` was last told. */
+let peak = 0;
 let known: number | null = null;
 
 /** Both runtimes raise the soft limit to the hard one. Deno may not read `/proc`, so the launcher says it. */
@@ -41,10 +43,25 @@ export const descriptors = {
     return open < (isReserved ? others : Math.max(others - membersReserved, max / 2));
   },
 
+  /** Called when a socket is closed after so many were open that descriptors may have run out. */
+  eased: (): void => {},
+
   /** Counts a socket until it is closed. */
   hold(socket: { once(event: "close", call: () => void): unknown }): void {
     open++;
-    socket.once("close", () => open--);
+    peak = Math.max(peak, open);
+    socket.once("close", () => {
+      open--;
+      // What else is open is not known: a process may be born with many descriptors.
+      if (peak < limit() / 4) return;
+      peak = open;
+      descriptors.eased();
+    });
+  },
+
+  /** So many connections may wait to be accepted that taking all of them at once cannot use up what is left. */
+  backlog(asked: number): number {
+    return Math.min(asked > 0 ? asked : 511, Math.max(8, Math.floor(limit() / 8)));
   },
 
   /** For a log line: what is open, and the limit. */

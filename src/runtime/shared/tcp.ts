@@ -38,6 +38,8 @@ const stopsAccepting = nodeProcess.versions["deno"] !== undefined;
 const renewals = new Set<() => void>();
 let renewing: ReturnType<typeof setTimeout> | null = null;
 
+if (stopsAccepting) descriptors.eased = renewSoon;
+
 function renewSoon(): void {
   renewing ??= setTimeout(() => {
     renewing = null;
@@ -77,7 +79,7 @@ async function listen(
         port,
         ...(options.host === null ? {} : { host: options.host }),
         // Bun has no say in it: its queue holds 512.
-        ...(options.backlog > 0 ? { backlog: options.backlog } : {}),
+        backlog: descriptors.backlog(options.backlog),
       }, resolve);
     });
     made.on("error", (error) => {
